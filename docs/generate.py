@@ -35,6 +35,7 @@ PLACES = {  # the other entries of the file map: folders whose files have no fir
     "web/src/sections/": "one folder per section, with the section's figures and text (text.ts)",
     "web/src/play/": "playback: the transport, the stage and the figure for each line",
     "web/src/parts/": "components that several figures share: curves, graphs, heatmaps and numbers",
+    "web/src/motion/": "how players move: their course in time, ways between two places, and what plays by itself",
     "web/src/shell/": "the page around the sections: contents, bar, search and presenter",
     "web/src/exercises/": "the exercises, with the code that checks solutions",
     "web/src/explain/": "plain and technical explanations of every line of the reference",

@@ -119,9 +119,7 @@ class Visit:
     has not seen the players play.
     """
 
-    def __init__(
-        self, browser: Any, address: str, arrives: bool = False, greets: bool = False, **options: Any
-    ) -> None:
+    def __init__(self, browser: Any, address: str, arrives: bool = False, greets: bool = False, **options: Any) -> None:
         self.address = address
         self.context = browser.new_context(**options)
         self.context.set_default_timeout(PATIENCE)

@@ -32,7 +32,7 @@ test('a step arrives and stays', () => {
   expect(course.findIndex(({ mode }) => mode === 'still')).toBe(300 / 20)
 })
 
-test('a pause stops on the way, and play goes on from there', () => {
+test('a pause stops on the way, and play continues there', () => {
   const [, , there] = frames({ at: 1, passed: 0, mode: 'play' }, 2)
   const paused: Course = { ...there, mode: 'still' }
   expect(arrivalOf(paused, PACE)).toBeCloseTo(40 / 300)

@@ -1,0 +1,124 @@
+"""A player that moves, on a clock that the test turns: its moments, the places of what it moves, and the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from lab.page.browser import Visit
+
+FRAME = 16  # ms, as Playwright's clock counts them
+
+# The places of a figure's moving elements, each [what, text, x, y, width, height] in pixels from the figure's corner
+PLACES = """(figure) => {
+  const { left, top } = figure.getBoundingClientRect()
+  return [...figure.querySelectorAll('[data-moves]')].filter((e) => e.checkVisibility({ visibilityProperty: true }))
+    .map((e) => {
+      const box = e.getBoundingClientRect()
+      const numbers = [box.x - left, box.y - top, box.width, box.height].map((x) => Math.round(100 * x) / 100)
+      return [e.dataset.moves, e.textContent.trim(), ...numbers]
+    })
+}"""
+# What a figure says: its text, its numbers in full precision, and where the scrubber is
+STATE = """(figure) => [
+  figure.innerText,
+  [...figure.querySelectorAll('[data-path]')].map((e) => [e.dataset.path, e.dataset.value, e.textContent]),
+  figure.querySelector('.player input').value,
+]"""
+# Counts the changes of a figure and the requests since the count was last read
+COUNT = """(figure) => {
+  let [changes, requests] = [0, 0]
+  const count = (records) => {
+    for (const { type, addedNodes, removedNodes } of records)
+      changes += type === 'childList' ? addedNodes.length + removedNodes.length : 1
+  }
+  const ask = lab.ask.bind(lab)
+  lab.ask = (...request) => { requests += 1; return ask(...request) }
+  const watcher = new MutationObserver(count)
+  watcher.observe(figure, { subtree: true, childList: true, attributes: true, characterData: true })
+  globalThis.counted = () => {
+    count(watcher.takeRecords())
+    const result = [changes, requests]
+    ;[changes, requests] = [0, 0]
+    return result
+  }
+}"""
+
+
+class Mover:
+    """A figure with a player, on a stopped clock: time passes only while a method says so."""
+
+    def __init__(self, tab: Visit, title: str) -> None:
+        self.tab, self.page = tab, tab.page
+        heading = self.page.get_by_role("heading", name=title, exact=True)
+        self.figure = self.page.locator("figure").filter(has=heading)
+        self.player = self.figure.locator(".player")
+        self.scrubber = self.player.locator("input[type=range]")
+
+    @property
+    def at(self) -> int:
+        return int(self.scrubber.input_value())
+
+    @property
+    def last(self) -> int:
+        return int(self.scrubber.get_attribute("max"))
+
+    @property
+    def play_button(self) -> Any:
+        return self.player.locator("button.primary").element_handle()
+
+    @property
+    def plays(self) -> bool:
+        return bool(self.player.locator("button.primary").get_attribute("aria-label") == "Pause")
+
+    def places(self) -> list[list[Any]]:
+        found: list[list[Any]] = self.figure.evaluate(PLACES)
+        return found
+
+    def box(self, locator: Any) -> list[Any]:
+        """Return the place of one element, as `places` does."""
+        found: list[Any] = locator.evaluate(
+            """(e) => {
+              const [box, from] = [e.getBoundingClientRect(), e.closest('figure').getBoundingClientRect()]
+              return ['', e.textContent.trim(), box.x - from.x, box.y - from.y, box.width, box.height]
+            }"""
+        )
+        return found
+
+    def state(self) -> Any:
+        return self.figure.evaluate(STATE)
+
+    def press(self, name: str) -> None:
+        self.player.get_by_role("button", name=name, exact=True).click()
+
+    def scrub(self, at: int) -> None:
+        self.scrubber.fill(str(at))
+
+    def run(self, ms: float) -> None:
+        self.page.clock.run_for(ms)
+
+    def frames(self, count: int, ms: int = 3 * FRAME) -> Iterator[list[list[Any]]]:
+        """Yield the places now and after each of `count` steps in time."""
+        yield self.places()
+        for _ in range(count):
+            self.run(ms)
+            yield self.places()
+
+    def count(self) -> None:
+        """Begin to count; `counted()` in the page returns the changes and requests since it was last called."""
+        self.figure.evaluate(COUNT)
+
+    def counted(self) -> tuple[int, int]:
+        changes, requests = self.page.evaluate("counted()")
+        return changes, requests
+
+    def centre(self) -> None:
+        """Scroll the figure to the middle of the screen, and wait for the page to notice."""
+        self.figure.evaluate("(e) => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
+        self.seen()
+
+    def seen(self) -> None:
+        """Wait for the page to notice what is in view: a browser notifies observers after one of its own frames."""
+        self.figure.evaluate(
+            "(e) => new Promise((done) => new IntersectionObserver((_, o) => (o.disconnect(), done())).observe(e))"
+        )
