@@ -203,8 +203,10 @@ export default texts({
       stage: 'Weights of all heads at position {t}',
       head: 'head {h}',
       caption: {
-        plain: 'The underlined letter looks. Letters that come later have no light yet.',
-        technical: 'The underlined letter asks; it has no keys of later letters. Each head’s weights sum to one.',
+        plain:
+          'The letter in the light looks back. Each beam is as wide as its share. The rows below keep the shares of every letter so far.',
+        technical:
+          'The letter in the light asks; it has no keys of later letters. Each beam is as wide as its weight, and a head’s weights sum to one. The rows below are the matrix so far.',
       },
     },
     score: {
