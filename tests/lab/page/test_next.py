@@ -86,7 +86,7 @@ def test_a_switch_takes_a_head_away(forward: Visit, truth: Truth) -> None:
 
 
 def test_the_letter_that_lost_most_is_shown(forward: Visit) -> None:
-    """Of the probability that has moved, a reader sees where most of it came from."""
+    """A reader sees where most of the probability that has moved came from."""
     title = "Every head, every position"
     forward.section(5, word="emma", position=3, off="2")
     shown = {one.path.rpartition("[")[2] for one in next_of(forward, title)}
