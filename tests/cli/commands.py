@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import select
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,10 +102,18 @@ def numbered(texts: Sequence[str]) -> str:
     return "".join(f"sample {i + 1:2d}: {text}\n" for i, text in enumerate(texts))
 
 
-def read_terminal(terminal: int) -> bytes:
-    """Return what is written to a pseudoterminal until its other end is closed; close it."""
+def read_terminal(terminal: int, again: bytes = b"") -> bytes:
+    """Return what is written to a pseudoterminal until its other end is closed; close it.
+
+    Args:
+        terminal: The pseudoterminal's file descriptor.
+        again: Keys that are pressed each time nothing has been written for some seconds.
+    """
     output = b""
     while True:
+        if again and not select.select([terminal], [], [], 5)[0]:
+            os.write(terminal, again)
+            continue
         try:
             piece = os.read(terminal, 1 << 16)
         except OSError:  # Linux raises this when the other end is closed
