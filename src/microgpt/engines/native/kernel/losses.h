@@ -1,4 +1,4 @@
-/* The losses of many documents, without gradients: a forward pass, with the documents divided among threads. */
+/* The losses of many documents: a forward pass without gradients, divided among threads by document. */
 
 #pragma once
 #ifndef __wasm__
