@@ -40,6 +40,7 @@ class Case(NamedTuple):
 
 
 CASES = [
+    Case("arrival", 0, "How it guesses the next letter of “emma”: the forward pass"),
     Case("shuffle", 1, "The shuffle"),
     Case("tokenizer", 1, "Type anything"),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
@@ -51,7 +52,7 @@ CASES = [
     ),
 ]
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-SHUFFLE, TOKENIZER, SPOTLIGHT, HIKERS = CASES
+ARRIVAL, SHUFFLE, TOKENIZER, SPOTLIGHT, HIKERS = CASES
 
 
 def show(tab: Visit, case: Case) -> Mover:
@@ -316,6 +317,26 @@ def ways(mover: Mover, what: str) -> list[list[list[Any]]]:
     return [list(way) for way in zip(*ordered, strict=True)]
 
 
+def test_a_letter_travels_through_all_stations_and_then_the_next_one_is_read(clocked: Clocked, truth: Truth) -> None:
+    mover = clocked.stopped(ARRIVAL)
+    stations = mover.figure.locator("ol > li")
+    count = stations.count()
+    assert (count, mover.last + 1) == (6, 6 * len(truth.tokens[:-1]))
+    tops = [mover.box(stations.nth(i))[3] for i in range(count)]
+    for moment in range(1, 2 * count + 1):
+        mover.press("Step")
+        frames = [places[0] for places in mover.frames(14)]
+        assert [what for what, *_ in frames] == ["letter"] * 15
+        t, station = divmod(moment, count)
+        assert {letter for _, letter, *_ in frames} == {["BOS", *"emma"][t]}
+        ys = [y for _, _, _, y, *_ in frames]
+        assert ys == sorted(ys, reverse=station == 0)  # down the map, and back to its top
+        assert (ys[0], ys[-1]) == (pytest.approx(tops[station - 1], abs=2), pytest.approx(tops[station], abs=2))
+        assert len({*ys}) >= 6
+        assert mover.figure.locator("ol > li.pending").count() == count - 1 - station
+        assert mover.page.evaluate("location.hash").count(f"position={t}") == (t != 3)
+
+
 def test_cards_change_places_on_opposite_sides_swap_by_swap(clocked: Clocked, session: Session) -> None:
     mover = clocked.stopped(SHUFFLE)
     mover.figure.get_by_label("second seed").fill("7")
@@ -416,7 +437,7 @@ def test_the_spotlight_moves_along_the_word_and_beams_reach_what_is_looked_at(cl
         heights = [places[0][3] for places in ends if places]
         assert heights == sorted(heights)
         assert len({*heights}) >= 6
-        assert heights[-1] - heights[0] > 13 * t
+        assert 13 * t - 3 < heights[-1] - heights[0] <= 13 * t + 1
         assert heights[0] > tops[0]
 
 

@@ -29,6 +29,8 @@ export default texts({
     start: { plain: 'start', technical: 'BOS' },
     end: { plain: 'end', technical: 'BOS' },
     choose: 'Letters of the word',
+    player: { plain: 'The way of each letter', technical: 'The way of each token' },
+    at: { plain: '“{letter}”: {station}', technical: '{letter}: {station}' },
     position: 'Show the guess after “{letter}”',
     strip: { plain: 'The numbers of “{letter}”', technical: 'Embedding of “{letter}”' },
     head: 'head {head}',
