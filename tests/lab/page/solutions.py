@@ -254,11 +254,11 @@ DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     ),
     "a-letter-it-does-not-know": (
         "A letter it does not know",
-        lambda r: r.figure("Type anything").get_by_label("text").fill("jürgen"),
+        lambda r: r.figure("Type anything").get_by_label("text", exact=True).fill("jürgen"),
     ),
     "too-long": (
         "Longer than it can read",
-        lambda r: r.figure("Type anything").get_by_label("text").fill("abcdefghijklmnopqrst"),
+        lambda r: r.figure("Type anything").get_by_label("text", exact=True).fill("abcdefghijklmnopqrst"),
     ),
     "the-rarest-letter": ("The rarest letter", lambda r: r.follow("quinn")),
     "a-seed-that-leaves-the-first": ("A shuffle that leaves the first card", seed),

@@ -44,7 +44,7 @@ def test_the_ladder_can_be_stopped(tab: Visit) -> None:
 def test_a_word_with_unknown_letters_is_spelled_in_bytes(tab: Visit) -> None:
     tab.section(SECTION)
     figure = tab.page.locator("figure").filter(has_text="A word as characters and bytes")
-    figure.get_by_label("text").fill("zoë")
+    figure.get_by_label("text", exact=True).fill("zoë")
     tab.settle()
     shown = figure.evaluate(
         "(f) => [...f.querySelectorAll('[data-path*=\".bytes[\"]')].map((e) => Number(e.dataset.value))"
