@@ -18,26 +18,10 @@ import pytest
 from microgpt.config import Config, init
 from microgpt.engines.base import Engine
 from microgpt.engines.native import engine as native_engine
-from microgpt.engines.native.engine import NativeEngine, kernel
+from microgpt.engines.native.engine import NativeEngine
 
 from conftest import ROOT, SOURCE, TINY
-
-try:
-    kernel()
-except ImportError as error:
-    pytest.skip(f"{error} (python hatch_build.py builds it)", allow_module_level=True)
-
-
-def runs_here(isa: str) -> bool:
-    try:
-        kernel("exact", isa)
-    except ValueError:
-        return False
-    return True
-
-
-every_isa = pytest.mark.parametrize("isa", [isa for isa in ("avx512", "avx2", "plain") if runs_here(isa)])
-every_precision = pytest.mark.parametrize("precision", native_engine.PRECISIONS)
+from engines.native.cases import every_isa, every_precision
 
 MODELS = {
     "tiny": (TINY, 5),

@@ -36,24 +36,7 @@ from microgpt.engines.native.engine import NativeEngine, kernel
 from microgpt.engines.scalar import ScalarEngine
 
 from conftest import ROOT, TINY, examples, golden, models, slow, whole
-
-try:
-    kernel()
-except ImportError as error:
-    pytest.skip(f"{error} (python hatch_build.py builds it)", allow_module_level=True)
-
-
-def runs_here(isa: str) -> bool:
-    try:
-        kernel("exact", isa)
-    except ValueError:
-        return False
-    return True
-
-
-ISAS = [isa for isa in ("avx512", "avx2", "plain") if runs_here(isa)]
-every_isa = pytest.mark.parametrize("isa", ISAS)
-every_precision = pytest.mark.parametrize("precision", native_engine.PRECISIONS)
+from engines.native.cases import ISAS, every_isa, every_precision
 
 
 def assert_same(name: str, expected: Any, got: Any) -> None:
