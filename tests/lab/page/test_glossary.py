@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
@@ -82,6 +83,23 @@ def test_a_word_opens_its_explanation(tab: Visit, axe: str, size: str) -> None:
     assert box.count() == 0
     tab.section(0)
     tab.page.set_viewport_size(SIZES["wide"])
+
+
+def test_an_explanation_that_comes_too_late_is_not_placed(visit: Visit) -> None:
+    visit.open("#section=attention")
+    visit.ready()
+    visit.page.locator("main .term").first.wait_for()
+    held: list[Any] = []
+    visit.page.route("**/*.js", held.append)
+    visit.page.locator("main .term").first.click()
+    while not held:
+        visit.frames()
+    visit.go(play="end")  # while the glossary's texts are on their way
+    visit.page.unroute("**/*.js")
+    for route in held:
+        route.continue_()
+    visit.page.locator("main .term").first.wait_for()
+    visit.frames()  # closing the tab checks that no error was written
 
 
 def test_escape_closes_only_the_explanation(tab: Visit) -> None:
