@@ -6,7 +6,9 @@ import { client } from './engine/page'
 import { guardTensors } from './engine/missing'
 import type { Method, Requests, Streams } from './engine/protocol'
 import { latest } from './latest'
+import text from './parts/text'
 import { app } from './state.svelte'
+import { say } from './texts/say'
 
 export interface Live<T> {
   readonly value: T | undefined // the last response, shown until the next response arrives, to keep the layout still
@@ -47,7 +49,8 @@ export function live<M extends Method>(
       .ask(method, request)
       .then(
         (response) => answered(() => ([value, error] = [app.model?.program ? guardTensors(response) : response, ''])),
-        (reason: Error) => answered(() => (error = reason.message)),
+        ({ message }: Error) =>
+          answered(() => (error = value === undefined ? message : say(text.figure.earlier, { message }))),
       )
       .finally(() => {
         open -= 1

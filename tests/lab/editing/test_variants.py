@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
+import statistics
 from array import array
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from microgpt.config import PRESETS, Config, offsets
+from microgpt.data.loading import load
 from microgpt.lab.editing import output
 from microgpt.lab.editing.variants import VARIANTS
 from microgpt.lab.playback.chapters import CHAPTERS
@@ -101,6 +105,30 @@ def test_every_gradient_of_a_variant_is_its_slope(name: str) -> None:
             params[part.start + i] += step
             slopes.append(run.scratch(params).backward([tokens]))
         assert grads[i] == pytest.approx((slopes[0] - slopes[1]) / 2e-5, abs=1e-6), matrix
+
+
+@cache
+def losses_of(source: str, steps: int) -> list[float]:
+    """Return the losses that a program prints in its first steps."""
+    pieces: list[Any] = []
+    output.run(source, "\n".join(load("names")), lambda piece: pieces.append(json.loads(piece)), steps=steps)
+    return [loss for piece in pieces for loss in piece["losses"]]
+
+
+@pytest.mark.slow
+@pytest.mark.sampled(1)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_a_variants_note_says_of_the_losses_holds(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    holds = VARIANTS[name].holds
+    steps = max(int(end) for end in re.findall(r", (\d+)\)", holds))
+
+    def mean(source: str, begin: int, end: int) -> float:
+        return statistics.fmean(losses_of(source, steps)[begin:end])
+
+    assert eval(holds, {"mean": mean, "math": math, "changed": with_change(name), "original": FILE}), holds
 
 
 def test_the_chapters_of_an_edited_program_play_its_own_lines() -> None:

@@ -148,6 +148,12 @@ class Visit:
         self.page.goto(f"{self.address}{fragment}")
 
     def ready(self, restarts: int = 0) -> dict[str, Any]:
+        """Wait until Python is ready, after a number of restarts; return the client's status."""
+        status = self.started(restarts)
+        assert status["state"] == "ready", status
+        return status
+
+    def started(self, restarts: int = 0) -> dict[str, Any]:
         """Wait until Python is ready or has failed, after a number of restarts; return the client's status."""
         wait = "(n) => new Promise((r) => lab.subscribe((s) => s.state != 'loading' && s.restarts >= n && r(s)))"
         status: dict[str, Any] = self.page.evaluate(wait, restarts)

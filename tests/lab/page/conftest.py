@@ -75,7 +75,7 @@ def tab(
     if not open_tabs:
         open_tabs.append(Visit(chromium, lab_server.url))
         open_tabs[0].open()
-        assert open_tabs[0].ready()["state"] == "ready"
+        open_tabs[0].ready()
     [tab] = open_tabs
     failed = request.session.testsfailed
     yield tab

@@ -10,7 +10,7 @@ from lab.runs import byte_run
 
 def test_the_page_accepts_any_letter_if_tokens_are_bytes(visit: Visit, tmp_path: Path) -> None:
     visit.open("#section=10")
-    assert visit.ready()["state"] == "ready"
+    visit.ready()
     files = visit.page.locator("input[accept='.safetensors,.jsonl']")
     files.set_input_files(byte_run.train(tmp_path) / "run" / "model.safetensors")
     visit.page.locator("main [role=status]", has_text="All figures now show").wait_for()

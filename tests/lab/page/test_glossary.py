@@ -61,7 +61,7 @@ def test_a_sections_prose_links_terms(tab: Visit, section: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_word_opens_its_explanation(tab: Visit, axe: str, size: str) -> None:
     tab.page.set_viewport_size(SIZES[size])
-    tab.go(play="end")  # the big picture
+    tab.section(5)
     word = tab.page.locator("main .term").first
     word.focus()
     tab.page.keyboard.press("Enter")
@@ -90,20 +90,20 @@ def test_an_explanation_that_comes_too_late_is_not_placed(visit: Visit) -> None:
     visit.ready()
     visit.page.locator("main .term").first.wait_for()
     held: list[Any] = []
-    visit.page.route("**/*.js", held.append)
+    visit.page.route("**/*.js", lambda route: held.append(route))
     visit.page.locator("main .term").first.click()
     while not held:
         visit.frames()
     visit.go(play="end")  # while the glossary's texts are on their way
-    visit.page.unroute("**/*.js")
     for route in held:
         route.continue_()
-    visit.page.locator("main .term").first.wait_for()
+    visit.page.unroute("**/*.js")
+    visit.page.get_by_role("heading", name="The big picture").wait_for()
     visit.frames()  # closing the tab checks that no error was written
 
 
 def test_escape_closes_only_the_explanation(tab: Visit) -> None:
-    tab.go(play="end", number="loss")
+    tab.section(5, number="loss")
     tab.page.locator("main .term").first.click()
     tab.page.locator("main [popover]:popover-open b").wait_for()
     tab.page.keyboard.press("Escape")

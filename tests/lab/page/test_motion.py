@@ -18,6 +18,7 @@ from microgpt.lab.runs import opening
 from microgpt.lab.runs.texts import Text
 from microgpt.lab.session import Session
 
+from conftest import golden
 from lab.page.axe import violations
 from lab.page.browser import GREETINGS, CountingServer, Visit
 from lab.page.motion import FRAME, Mover
@@ -37,10 +38,13 @@ class Case(NamedTuple):
     question: str = ""  # behind which the figure is
     changes: int = 24  # nodes and attributes that a frame between two moments may change
     requests: int = 0  # that a moment may cause in the section's other figures
+    play: str = ""  # the chapter of the played program that has the figure, in place of the section
 
 
 CASES = [
     Case("arrival", 0, "How it guesses the next letter of “emma”: the forward pass"),
+    Case("signal", 0, "One signal through all stages: “emma”", play="end"),
+    Case("scale", 0, "4,192 and 175 billion on one scale", play="end"),
     Case("shuffle", 1, "The shuffle"),
     Case("tokenizer", 1, "Type anything"),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
@@ -52,12 +56,15 @@ CASES = [
     ),
 ]
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-ARRIVAL, SHUFFLE, TOKENIZER, SPOTLIGHT, HIKERS = CASES
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, SPOTLIGHT, HIKERS = CASES
 
 
 def show(tab: Visit, case: Case) -> Mover:
     """Go to a player while time passes."""
-    tab.section(case.section, word="emma")
+    if case.play:
+        tab.go(play=case.play, word="emma")
+    else:
+        tab.section(case.section, word="emma")
     mover = Mover(tab, case.title)
     if case.question and not mover.figure.count():
         tab.page.get_by_text(case.question).first.click()
@@ -92,7 +99,9 @@ def clocked(chromium: Any, lab_server: CountingServer) -> Iterator[Clocked]:
 
 @pytest.fixture(scope="module")
 def truth() -> Truth:
-    return Truth(opening.names(Text()).run, load("names"), "emma")
+    truth = Truth(opening.names(Text()).run, load("names"), "emma")
+    truth.losses = golden("names")["losses"]
+    return truth
 
 
 @pytest.fixture(scope="module")
@@ -326,7 +335,7 @@ def test_a_letter_travels_through_all_stations_and_then_the_next_one_is_read(clo
     for moment in range(1, 2 * count + 1):
         mover.press("Step")
         frames = [places[0] for places in mover.frames(14)]
-        assert [what for what, *_ in frames] == ["letter"] * 15
+        assert [what for what, *_ in frames] == ["traveller"] * 15
         t, station = divmod(moment, count)
         assert {letter for _, letter, *_ in frames} == {["BOS", *"emma"][t]}
         ys = [y for _, _, _, y, *_ in frames]
@@ -334,7 +343,36 @@ def test_a_letter_travels_through_all_stations_and_then_the_next_one_is_read(clo
         assert (ys[0], ys[-1]) == (pytest.approx(tops[station - 1], abs=2), pytest.approx(tops[station], abs=2))
         assert len({*ys}) >= 6
         assert mover.figure.locator("ol > li.pending").count() == count - 1 - station
-        assert mover.page.evaluate("location.hash").count(f"position={t}") == (t != 3)
+        assert "position=" not in mover.page.evaluate("location.hash")  # other sections keep the reader's
+
+
+def test_a_signal_travels_through_all_stages(clocked: Clocked) -> None:
+    mover = clocked.stopped(SIGNAL)
+    stations = mover.figure.locator("ol > li")
+    tops = [mover.box(stations.nth(i))[3] for i in range(stations.count())]
+    assert len(tops) == mover.last + 1
+    for at in range(1, len(tops)):
+        mover.press("Step")
+        frames = [next(place for place in places if place[0] == "traveller") for places in mover.frames(16)]
+        ys = [place[3] - frames[0][3] for place in frames]
+        assert ys == sorted(ys)
+        assert len({*ys}) >= 6
+        assert ys[-1] == pytest.approx(tops[at] - tops[at - 1], abs=1)
+        assert mover.figure.locator("ol > li.pending").count() == mover.last - at
+
+
+def test_the_bars_of_the_scale_shrink_together(clocked: Clocked) -> None:
+    mover = clocked.stopped(SCALE)
+    room = mover.box(mover.figure.locator("ol"))[4]
+    for _ in range(mover.last):
+        mover.press("Step")
+        frames = [[place[4] for place in places if place[0] == "bar"] for places in mover.frames(26)]
+        if any(1 < width < room for width in frames[-1]):  # a bar that fits, and can be seen
+            assert len({tuple(frame) for frame in frames}) >= 6
+        for widths in zip(*frames, strict=True):
+            assert [*widths] == sorted(widths, reverse=True)
+            if widths[0] < room and widths[-1] > 1:  # it was whole before, and can still be seen
+                assert widths[-1] == pytest.approx(widths[0] / 10, abs=0.1)
 
 
 def test_cards_change_places_on_opposite_sides_swap_by_swap(clocked: Clocked, session: Session) -> None:

@@ -105,6 +105,7 @@ def test_an_address_shows_what_attention_goes_without(off: str, forward: Visit) 
         for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
             cells.press(key)
         forward.page.keyboard.press("Escape")
+        forward.page.get_by_role("button", name="hide “e” from head 2").click()
     else:
         for head in off.split(","):
             forward.page.get_by_role("switch", name=f"head {head}").click()
@@ -135,10 +136,14 @@ def test_a_cell_takes_a_single_look_away(forward: Visit, truth: Truth) -> None:
     cells.focus()
     for key in ("ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
         cells.press(key)
+    assert all(one.path.startswith("pos3.probs") for one in next_of(forward, "Every head, every position"))
+    forward.page.get_by_role("button", name="hide “e” from head 1").click()
     numbers = next_of(forward, "Every head, every position")
     assert any(one.path.startswith("skipping 1 pos3.layer0.head1 pos3.probs") for one in numbers)
     assert wrong(numbers, truth) == []
     forward.page.keyboard.press("Escape")
+    forward.page.get_by_role("button", name="let head 1 see “e” again").click()
+    assert all(one.path.startswith("pos3.probs") for one in next_of(forward, "Every head, every position"))
 
 
 def test_six_beats_lead_to_the_models_guess(forward: Visit, truth: Truth) -> None:

@@ -48,7 +48,7 @@ def early(chromium: Any, lab_server: CountingServer) -> Iterator[Visit]:
     visit = Visit(chromium, lab_server.url)
     visit.page.route("**/pyodide/**", lambda route: route.abort())
     visit.open()
-    assert visit.ready()["state"] == "failed"
+    assert visit.started()["state"] == "failed"
     yield visit
     visit.context.close()
     assert visit.refused == []

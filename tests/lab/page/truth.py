@@ -188,6 +188,19 @@ class Truth:
             at = at * size + int(i)
         return tensor.numbers[at]  # type: ignore[no-any-return]
 
+    def additions(self) -> int:
+        """Return how often backward() adds to a gradient: once for each operand of each number behind the loss."""
+        model = self.model
+        loss = reference.loss(self.tokens, model.state_dict(), **model.loss_arguments)
+        seen, stack, count = {loss}, [loss], 0
+        while stack:
+            operands = [operand for node in [stack.pop()] for operand in (node.a, node.b) if operand is not None]
+            count += len(operands)
+            fresh = {operand for operand in operands if operand.a is not None} - seen
+            seen |= fresh
+            stack += fresh
+        return count
+
     def norm(self, name: str) -> float:
         numbers = self.grads[self.places[name]] if name in self.places else self.trace.grad(name).numbers
         return math.hypot(*numbers)
@@ -388,6 +401,8 @@ class Truth:
         ("uniform", lambda t: math.log(t.vocab_size)),
         ("perplexity", lambda t: math.exp(t.number("loss"))),
         ("num_params", lambda t: len(t.params)),
+        ("num_docs", lambda t: len(t.data)),
+        ("steps", additions),
         ("step", lambda t: t.run.step),
         ("learning_rate", lambda t: t.rate),
         ("loss after", lambda t: t.engine(array("d", t.updated["after"])).backward([t.tokens])),

@@ -4,7 +4,7 @@
 import { calm } from './calm'
 
 const KEY = 'microgpt.greeted'
-const MOMENTS = ['position', 'number', 'play', 'at', 'exercise', 'present'] // parts of a link that ask for a state
+const MOMENTS = ['position', 'number', 'exercise', 'present'] // parts of a link that ask for a state
 
 function greeted(): string[] {
   try {

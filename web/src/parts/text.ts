@@ -7,6 +7,7 @@ export default texts({
     save: 'Save “{title}” as SVG',
     lines: 'lines {first}–{last}',
     line: 'line {first}',
+    earlier: '{message}. The figure still shows what was computed before.',
   },
 
   graph: {

@@ -186,18 +186,6 @@ export default texts({
     more: 'and {count} more',
   },
 
-  picture: {
-    after: 'after the last line',
-    title: 'The big picture',
-    documents: { plain: '{count} texts', technical: '{count} documents' },
-    statements: '{count} statements',
-    nats: '{loss} nats',
-    times: { plain: '{count} shares of blame', technical: '+= {count} times' },
-    written: '“{name}”',
-    watch: 'watch it in the “{chapter}” chapter',
-    leave: 'Return to the guide',
-  },
-
   place: {
     tokens: { plain: 'Letters', technical: 'Tokens' },
     layer: 'layer',

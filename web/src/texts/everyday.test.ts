@@ -44,6 +44,7 @@ test.each([
   ['pos3.layer0.q[9]', 'number 9 of what letter 3 looks for'],
   ['pos0.layer0.k', 'the label on the start'],
   ['pos3.layer0.attn_weights.head2[1]', 'how much head 2 of letter 3 looks at letter 1'],
+  ['pos2.layer0.attn_weights.head2[2]', 'how much head 2 of letter 2 looks at letter 2 itself'],
   ['layer0.attn_wq[9][5]', 'number 5 of row 9 of the search table'],
   ['layer1.attn_wq', 'search table (layer 1)'],
   ['pos3.loss.log', 'a step on the way to the surprise at what follows letter 3'],

@@ -58,7 +58,9 @@ export default texts({
   // one number of a tensor whose numbers have a meaning of their own
   elements: {
     attn_logits: 'how well head {head} finds the label of {other} fits {letter}',
+    'attn_logits.own': 'how well head {head} finds the own label of {letter} fits it',
     attn_weights: 'how much head {head} of {letter} looks at {other}',
+    'attn_weights.own': 'how much head {head} of {letter} looks at {letter} itself',
     mlp_pre: 'how {letter} scores on question {i}',
     mlp_act: 'the yes of {letter} to question {i}',
     logits: 'the score of {symbol} to follow {letter}',

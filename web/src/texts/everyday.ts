@@ -80,8 +80,10 @@ function tensorName(given: string): string | undefined {
   if (!key) return innerName(path, whole)
   const facts = { letter: letterAt(t ?? ''), head: head ?? '' }
   const [i] = index
-  if (i !== undefined && kind in ELEMENTS)
-    return inLayer(fill(ELEMENTS[kind], { ...facts, i, other: letterAt(i), symbol: symbolOf(i) }), layer)
+  if (i !== undefined && kind in ELEMENTS) {
+    const own = t === String(i) ? ELEMENTS[`${kind}.own`] : undefined // a letter looks at itself
+    return inLayer(fill(own ?? ELEMENTS[kind], { ...facts, i, other: letterAt(i), symbol: symbolOf(i) }), layer)
+  }
   const name = fill(TENSORS[key], facts)
   return inLayer(i === undefined ? name : fill(text.number, { i, name }), layer)
 }

@@ -12,8 +12,7 @@ const LINKED_TERM = /\[([^\]]+)\]\(term:[^)]*\)/g
 /** Return a text at the reader's level as plain text, for labels and attributes. A fact that is not given is one of the
  * model's; a word that the glossary explains is only a word. */
 export function say(text: Text, facts: Record<string, string | number> = {}): string {
-  const all: Record<string, string | number> = { ...app.facts, ...facts }
   return atLevel(text, app.level)
     .replace(LINKED_TERM, '$1')
-    .replace(/\{(\w+)\}/g, (_, name: string) => filled(all[name] ?? '…'))
+    .replace(/\{(\w+)\}/g, (_, name: string) => filled(facts[name] ?? app.facts[name] ?? '…'))
 }

@@ -23,11 +23,14 @@ class Variant(NamedTuple):
         title: The label on the change's button.
         about: What the change does and what to expect.
         edits: Pairs of (old, new) strings. Each old string must occur exactly once in the program.
+        holds: What `about` claims of the losses, as a Python expression that the tests evaluate. `changed` and
+            `original` are the programs; mean(program, a, b) is its mean loss over the steps a to b - 1, from 0.
     """
 
     title: str
     about: str
     edits: tuple[tuple[str, str], ...]
+    holds: str
 
 
 RELU = "    def relu(self): return Value(max(0.0, self.data), self, float(self.data > 0))\n"
@@ -65,6 +68,7 @@ VARIANTS = {
             ),
             ("        x = [activation(xi) for xi in x]\n", "        x = [xi.gelu() for xi in x]\n"),
         ),
+        "abs(mean(changed, 0, 200) - mean(original, 0, 200)) < 0.03",
     ),
     "no_residual": Variant(
         "no residual",
@@ -83,6 +87,7 @@ VARIANTS = {
                 '        x = linear(x, state_dict[f"layer{i}.mlp_fc2"])\n',
             ),
         ),
+        "mean(changed, 50, 200) > mean(original, 50, 200) + 0.1",
     ),
     "layernorm": Variant(
         "LayerNorm",
@@ -100,6 +105,7 @@ VARIANTS = {
                 "    return [xi * scale for xi in x]\n",
             ),
         ),
+        "abs(mean(changed, 0, 200) - mean(original, 0, 200)) < 0.03",
     ),
     "no_scale": Variant(
         "no 1/√d",
@@ -112,14 +118,15 @@ VARIANTS = {
                 "sum(qj * kj for qj, kj in zip(q, k)) for k in keys]",
             ),
         ),
+        "abs(mean(changed, 0, 200) - mean(original, 0, 200)) < 0.03",
     ),
     "no_mask": Variant(
         "no mask",
         "Training looks ahead: every document is read once beforehand, so the lists already contain the letters that"
-        " are still to be predicted. Measure a few hundred steps. For a long time, the two curves stay together. Then a"
-        " head discovers that the answer is one position ahead, and this curve falls below the curve of any model that"
-        " does not look ahead. Run the program to its end and look at the names that it generates: during sampling,"
-        " there is nothing ahead to look at.",
+        " are still to be predicted. Measure a few hundred steps. For about a hundred, the two curves stay together."
+        " Then a head discovers that the answer is one position ahead, and this curve falls below the curve of any"
+        " model that does not look ahead. Run the program to its end and look at the names that it generates: during"
+        " sampling, there is nothing ahead to look at.",
         (
             (
                 READING,
@@ -128,6 +135,8 @@ VARIANTS = {
                 "        gpt(token_id, pos_id, keys, values, state_dict, n_head, activation)\n" + READING,
             ),
         ),
+        "abs(mean(changed, 0, 100) - mean(original, 0, 100)) < 0.03"
+        " and mean(changed, 200, 300) < mean(original, 200, 300) - 0.2",
     ),
     "sgd": Variant(
         "SGD instead of Adam",
@@ -141,6 +150,9 @@ VARIANTS = {
             ),
             (RATE, "0.1 * (1 - step / num_steps)"),
         ),
+        "abs(mean(changed, 100, 200) - mean(original, 100, 200)) < 0.05"
+        " and mean(changed.replace('0.1 * (1', '0.01 * (1'), 100, 200) > mean(original, 100, 200) + 0.1"
+        " and mean(changed.replace('0.1 * (1', '1.0 * (1'), 0, 200) > 3.3",
     ),
     "tied": Variant(
         "weight tying",
@@ -151,6 +163,7 @@ VARIANTS = {
             ('"wpe": (block_size, n_embd), "lm_head": (vocab_size, n_embd)}', '"wpe": (block_size, n_embd)}'),
             ('    return linear(x, state_dict["lm_head"])', '    return linear(x, state_dict["wte"])'),
         ),
+        "mean(changed, 0, 200) > mean(original, 0, 200) + 0.05",
     ),
     "two_layers": Variant(
         "two layers",
@@ -158,6 +171,7 @@ VARIANTS = {
         " long. On names, the second layer helps little within a thousand steps: depth pays off when there is more to"
         " learn, and more time for training.",
         ((CONFIG + "16, 1, 4, 16", CONFIG + "16, 2, 4, 16"),),
+        "abs(mean(changed, 100, 200) - mean(original, 100, 200)) < 0.05",
     ),
     "first": Variant(
         "the first version",
@@ -181,6 +195,7 @@ VARIANTS = {
             (BETAS, "beta1=0.9, beta2=0.95, eps_adam=1e-8"),
             ("tokenizer.bos, rng, 0.5,", "tokenizer.bos, rng, 0.6,"),
         ),
+        "abs(mean(changed, 0, 1) - math.log(27)) < 0.01",
     ),
 }
 
@@ -188,7 +203,7 @@ VARIANTS = {
 @request
 def variants(session: Session) -> Variants:
     """List the preset changes to the program."""
-    return {"changes": [{"name": name, "title": title, "about": about} for name, (title, about, _) in VARIANTS.items()]}
+    return {"changes": [{"name": name, "title": one.title, "about": one.about} for name, one in VARIANTS.items()]}
 
 
 @request

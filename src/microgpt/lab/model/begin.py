@@ -59,7 +59,7 @@ def load_data(session: Session, name: str, base64: str, documents: Documents | N
     if active.program is not REFERENCE:
         run = edited.begin(session.new_id(), text, active.program.text)
     else:
-        run = opening.begin(session.new_id(), f"over {name}", text, active.config)
+        run = opening.begin(session.new_id(), name, text, active.config)
     session.texts.append(text)
     session.add(run)
 

@@ -49,13 +49,17 @@ export default texts({
       plain: 'It has read {read} of the {documents} documents.',
       technical: 'It has read {read} of the {documents} training documents, {batch} per step.',
     },
-    twice: {
+    readAll: {
       plain: 'It has read each of the {documents} documents about {times} times.',
       technical: '{read} documents read: {times} passes over the {documents} training documents.',
     },
     willRead: {
       plain: '{steps} steps will read {read} of the {documents} documents, and none of the others.',
       technical: '{steps} steps will read {read} of the {documents} training documents, {batch} per step.',
+    },
+    willReadAll: {
+      plain: '{steps} steps will read each of the {documents} documents about {times} times.',
+      technical: '{steps} steps will read {read} documents: {times} passes over the {documents} training documents.',
     },
     hidden: { plain: ' {held} more are kept back as a test.', technical: ' {held} more are held out.' },
   },
