@@ -250,7 +250,7 @@ def causality(reader: Reader) -> None:
 DONE: dict[str, tuple[str, Callable[[Reader], object]]] = {
     "follow-a-made-up-name": (
         "Follow a name that the model wrote",
-        lambda r: (r.figure("Names the model makes up").locator("li button").nth(1).click(), r.tab.settle()),
+        lambda r: (r.tab.page.locator("main .names li button").nth(1).click(), r.tab.settle()),
     ),
     "a-letter-it-does-not-know": (
         "A letter it does not know",

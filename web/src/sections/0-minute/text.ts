@@ -17,7 +17,7 @@ export default texts({
     unread: { plain: 'real, never read', technical: 'held out' },
     more: 'More names',
     counted: '{new} of {count} are new: they are not in the data.',
-    choose: 'Choose one, and every figure on this page follows it.',
+    choose: 'Choose one, and see how it is written.',
     sampled: { plain: 'Drawn', technical: 'Sampled' },
   },
   map: {
