@@ -56,9 +56,7 @@ ARGUMENTS = [
 ]
 
 
-def graph(
-    word: str, run: Path, *, node: str, depth: int, rankdir: str, output: Path, checkpoint: str | None
-) -> None:
+def graph(word: str, run: Path, *, node: str, depth: int, rankdir: str, output: Path, checkpoint: str | None) -> None:
     """Write the graph behind a number in DOT, for Graphviz.
 
     Each node shows a number's operation, value and gradient, each edge a

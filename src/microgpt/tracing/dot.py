@@ -7,7 +7,7 @@ node's identifier is its path. In an SVG picture, the path and every digit also 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from microgpt.system.text import visible
@@ -16,7 +16,6 @@ DEPTH = 5  # the default number of operations: at most 63 numbers, which a reade
 RANKDIRS = ("LR", "TB", "RL", "BT")
 LONGEST = 80  # characters of the title
 
-_BOX = {True: "box", False: "ellipse"}  # by whether the number has a name
 _STYLES = """\
   graph [labelloc="t", fontname="Helvetica"]
   node [fontname="Helvetica", fontsize="10"]
@@ -66,69 +65,70 @@ def render(
 
     Args:
         path: The number's path.
-        nodes: The numbers to show, as in `Trace.neighbourhood`, this one first; and for each, whether it is `named`,
-            and how many `operands` it has.
-        edges: The edges between them, as in `Trace.neighbourhood`.
+        nodes: The numbers to show, this one first: [{path, value, grad, op, exponent, named}], as in `Trace.number`;
+            `named` numbers belong to a tensor.
+        edges: [{from, to, local_gradient}] of all operands of these numbers: the operand's path, or None if the operand
+            is not shown; the number's path; and d number / d operand.
         distances: The distance of every number behind this one, whether shown or not.
         rankdir: The direction of the edges, one of RANKDIRS.
         title: The first line above the graph; empty for none.
     """
-    missing = {node["path"]: node["operands"] for node in nodes}
-    for edge in edges:
-        missing[edge["to"]] -= 1
-    about = [path, f"{len(nodes):,} of {len(distances):,} numbers" if any(missing.values()) else f"{len(nodes):,} numbers"]
-    if any(missing.values()):
+    cut = {edge["to"] for edge in edges if edge["from"] is None}
+    count = f"{len(nodes):,} of {len(distances):,}" if cut else f"{len(nodes):,}"
+    about = [_shortened(title)] * bool(title) + [f"{path}: {count} numbers"]
+    if cut:
         about.append("dashed: the operands are left out")
-    lines = [
-        f"digraph {_quoted(path)} {{",
-        _STYLES,
-        f"  rankdir={_quoted(rankdir)}",
-        f"  label={_lines([_shortened(title)] * bool(title) + [': '.join(about[:2]), *about[2:]])}",
-    ]
-    for i, node in enumerate(nodes):
-        lines.append(f"  {_quoted(node['path'])} {_attributes(_look(node, not i, missing[node['path']] > 0))}")
+    lines = [f"digraph {_quoted(path)} {{", _STYLES, f'  rankdir="{rankdir}"', f"  label={_quoted(*about)}"]
+    names = {node["path"]: _quoted(node["path"]) for node in nodes}
+    for node in nodes:
+        look = _look(node, is_first=node is nodes[0], is_cut=node["path"] in cut)
+        lines.append(f"  {names[node['path']]} {look}")
     for edge in edges:
-        slope = edge["local_gradient"]
-        look = {
-            "label": _quoted(f"{slope:.4g}"),
-            "local_gradient": _quoted(repr(slope)),
-            "tooltip": _quoted(f"d {edge['to']} / d {edge['from']} = {slope!r}"),
-        }
-        lines.append(f"  {_quoted(edge['from'])} -> {_quoted(edge['to'])} {_attributes(look)}")
+        if edge["from"] is not None:
+            lines.append(f"  {names[edge['from']]} -> {names[edge['to']]} {_slope(edge)}")
     return Dot("\n".join([*lines, "}", ""]), len(nodes), len(distances), max(distances))
 
 
-def _look(node: dict[str, Any], is_first: bool, is_cut: bool) -> dict[str, str]:
-    """Return a node's attributes, whose values are quoted."""
-    operation = node["op"] + (f" {node['exponent']}" if "exponent" in node else "")
-    label = [node["path"]] * node["named"] + [operation, f"data {node['value']:.4g}", f"grad {node['grad']:.4g}"]
-    look = {"label": _lines(label), "shape": _quoted(_BOX[node["named"]])}
+def _look(node: dict[str, Any], is_first: bool, is_cut: bool) -> str:
+    """Return a node's attributes."""
+    data, grad = node["value"], node["grad"]
+    operation = f"{node['op']} {node['exponent']}" if "exponent" in node else node["op"]
+    named = [node["path"]] * node["named"]
     styles = ["filled"] * (node["op"] == "parameter") + ["bold"] * is_first + ["dashed"] * is_cut
-    if styles:
-        look["style"] = _quoted(",".join(styles))
-    data, grad = repr(node["value"]), repr(node["grad"])
-    look["tooltip"] = _lines([node["path"], f"data {data}", f"grad {grad}"])
-    look["op"] = _quoted(node["op"])
+    look = {
+        "label": _quoted(*named, operation, f"data {data:.4g}", f"grad {grad:.4g}"),
+        "shape": "box" if named else "ellipse",
+        "style": _quoted(",".join(styles)),
+        "tooltip": _quoted(node["path"], f"data {data!r}", f"grad {grad!r}"),
+        "op": _quoted(node["op"]),
+        "data": f'"{data!r}"',  # 1e-05 is no number in DOT, so all numbers are quoted
+        "grad": f'"{grad!r}"',
+    }
     if "exponent" in node:
         look["exponent"] = _quoted(str(node["exponent"]))
-    return {**look, "data": _quoted(data), "grad": _quoted(grad)}
+    return _attributes(look)
+
+
+def _slope(edge: dict[str, Any]) -> str:
+    """Return an edge's attributes."""
+    slope = edge["local_gradient"]
+    return _attributes(
+        {
+            "label": f'"{slope:.4g}"',
+            "tooltip": _quoted(f"d {edge['to']} / d {edge['from']} = {slope!r}"),
+            "local_gradient": f'"{slope!r}"',
+        }
+    )
 
 
 def _attributes(values: dict[str, str]) -> str:
     return "[" + ", ".join(f"{name}={value}" for name, value in values.items()) + "]"
 
 
-def _lines(texts: Iterable[str]) -> str:
-    return '"' + "\\n".join(map(_escaped, texts)) + '"'
-
-
-def _quoted(text: str) -> str:
-    return _lines([text])
-
-
-def _escaped(text: str) -> str:
-    """Return a text as Graphviz reads it in quotes: a backslash begins an escape, and `&` an HTML entity."""
-    return visible(text).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;")
+def _quoted(*lines: str) -> str:
+    """Return lines of text as Graphviz reads them: in quotes, a backslash begins an escape and `&` an HTML entity."""
+    escaped = (visible(line).replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines)
+    return '"' + "\\n".join(escaped) + '"'
 
 
 def _shortened(text: str) -> str:

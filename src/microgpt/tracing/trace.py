@@ -273,12 +273,17 @@ class Trace:
             ValueError: depth is less than 1, or rankdir is none of these.
         """
         dot_language.check(depth, rankdir)
-        distances = self.graph.behind(self.node(path))
-        shown = self.neighbourhood(path, depth_up=0, depth_down=depth, limit=len(distances))
-        for node in shown["nodes"]:
-            node["named"] = bool(self.graph.places(self.node(node["path"])))
-            node["operands"] = sum(1 for _ in _operands(self.node(node["path"])))
-        return dot_language.render(path, shown["nodes"], shown["edges"], [*distances.values()], rankdir, title)
+        behind = self.graph.behind(self.node(path))
+        paths = {node: self.path(node) for node, distance in behind.items() if distance <= depth}
+        nodes = [
+            {"path": name, **self._facts(node), "named": bool(self.graph.places(node))} for node, name in paths.items()
+        ]
+        edges = [
+            {"from": paths.get(operand), "to": name, "local_gradient": slope}
+            for node, name in paths.items()
+            for operand, slope in _operands(node)
+        ]
+        return dot_language.render(path, nodes, edges, [*behind.values()], rankdir, title)
 
     # --- The sum behind a number
 
