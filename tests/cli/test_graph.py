@@ -143,7 +143,7 @@ def test_only_a_regular_file_is_replaced(run: Path, here: Path, microgpt: Microg
 def test_a_graph_that_does_not_fit_in_memory_is_refused_before_it_is_recorded(
     run: Path, microgpt: Microgpt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("microgpt.system.memory.free_memory", lambda: 10_000)
+    monkeypatch.setattr("microgpt.system.memory.free_memory", lambda: 50_000)
     result = microgpt("graph ann run --depth 1")
     assert (result.status, result.out) == (2, "")
     assert "the graph of 4 positions needs at least " in result.err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from microgpt.cli import display
 from microgpt.cli.options import CHECKPOINT, argument, number, option
@@ -98,7 +98,7 @@ def _model(run: Path, checkpoint: str | None) -> Model:
 
     if checkpoint:
         raise ValueError(f"checkpoint can only be used with a run folder, got checkpoint={checkpoint!r}: omit it")
-    return pretrained(str(run), Text()).run
+    return pretrained(cast(Pretrained, str(run)), Text()).run
 
 
 def _write(text: str, output: Path) -> None:
