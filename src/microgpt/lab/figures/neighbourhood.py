@@ -1,4 +1,4 @@
-"""A number's neighborhood in the graph, the graph as a file, and each user's contribution to the gradient."""
+"""A number's neighborhood in the graph, also as DOT, and each user's contribution to its gradient."""
 
 from __future__ import annotations
 
