@@ -65,6 +65,7 @@ def loaded(here: Path, line: str) -> set[str]:
         "sample run -n 2",
         "evaluate run --num-samples 2",
         "info run",
+        "graph ann run",
         "prepare words.txt -o data",
     ],
 )

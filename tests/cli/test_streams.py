@@ -56,6 +56,8 @@ def hostile(here: Path, microgpt: Microgpt) -> str:
         "prepare 'w{TITLE}\u202e\n.txt' -o 'data{TITLE}\n'",
         "export '{folder}' -o 'model{TITLE}\n.onnx'",
         "plot '{folder}' -o 'loss{TITLE}\n.svg'",
+        "graph 'ann{CLIPBOARD}' '{folder}' --depth 1",
+        "graph ann '{folder}' -o 'loss{TITLE}\n.dot'",
         # errors
         "'{TITLE}'",
         "train '{TITLE}'",
@@ -66,6 +68,8 @@ def hostile(here: Path, microgpt: Microgpt) -> str:
         "sample '{folder}' --prompt 'z{TITLE}'",
         "info '{folder}/samples.txt'",
         "plot '{folder}' -o 'loss.{TITLE}'",
+        "graph ann '{folder}' --node '{TITLE}'",
+        "graph '{TITLE}' '{folder}'",
         "verify --case '{TITLE}'",
         "lab '{TITLE}'",
         "train words.txt --out '{folder}'",
@@ -79,7 +83,7 @@ def test_a_terminal_gets_no_control_character_that_is_not_ours(
     if line.startswith("plot") and "svg" in line:
         pytest.importorskip("matplotlib", reason="needs matplotlib: pip install matplotlib")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    result = microgpt(line.format(folder=hostile, TITLE=TITLE, SMALL=SMALL))
+    result = microgpt(line.format(folder=hostile, TITLE=TITLE, CLIPBOARD=CLIPBOARD, SMALL=SMALL))
     assert "Traceback" not in result.err
     assert result.out + result.err
     assert is_safe(result.out + result.err), result

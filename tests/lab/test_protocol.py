@@ -113,6 +113,7 @@ def answered() -> frozenset[str]:
     for path in (PATH, "loss", "wte[0][0]", "pos1.layer0.attn_weights.head0[1]", f"{PATH}.term1"):
         ask("number", word=WORD, path=path)
         ask("neighbourhood", word=WORD, path=path)
+        ask("dot", word=WORD, path=path)
         ask("gradient_contributions", word=WORD, path=path)
     ask("nudge", word=WORD, path=PATH)
     for query in ("q", "wte[0]", f"{PATH}.", "nonsense"):

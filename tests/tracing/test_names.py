@@ -78,7 +78,15 @@ def test_any_text_is_a_path_or_a_value_error(text):
             "pos3.attn",
             "unknown tensor 'pos3.attn'; pos3 contains tok_emb, pos_emb, emb, emb_norm, layer0, logits, probs, loss",
         ),
-        ("pos9.loss", "unknown tensor 'pos9.loss': 'pos9' is also unknown"),
+        (
+            "pos9.loss",
+            "unknown tensor 'pos9.loss': 'pos9' is also unknown; did you mean pos3.loss or pos2.loss or pos1.loss?",
+        ),
+        (
+            "los",
+            "unknown tensor 'los'; an execution contains wte, wpe, lm_head, layer0, pos0, pos1, pos2, pos3, loss;"
+            " did you mean loss?",
+        ),
     ],
 )
 def test_a_wrong_path_is_refused_with_the_existing_names(path, message):

@@ -107,7 +107,11 @@ def test_a_number_that_is_passed_on_unchanged_has_several_names() -> None:
             "wte[1][2].term0",
             "unknown intermediate value 'term0': wte[1][2] has no intermediate values, got path='wte[1][2].term0'",
         ),
-        ("pos9.loss", "unknown tensor 'pos9.loss': 'pos9' is also unknown"),
+        ("pos9.loss", "path must have a position between 0 and 4 for this text, got path='pos9.loss'"),
+        ("pos9.probs[2].exp", "path must have a position between 0 and 4 for this text"),
+        ("probs[2]", "did you mean pos4.probs[2] or pos3.probs[2] or pos2.probs[2]?"),
+        ("probs[9]", "did you mean pos4.probs or pos3.probs or pos2.probs?"),
+        ("pos1.layer0.atn_out[3]", "did you mean pos1.layer0.attn_out[3]?"),
         ("pos0.los", "unknown tensor 'pos0.los'; pos0 contains tok_emb, pos_emb, emb, emb_norm, layer0, layer1"),
         (
             "pos0.layer0.q[6].term0",

@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import random
+import re
 import sys
 from array import array
 from collections import Counter
@@ -63,6 +64,15 @@ def test_tracing_does_not_change_the_reference() -> None:
     trace([1, 2, 1], params, TWO_LAYERS, 4, events=True)
     assert (dict(vars(reference)), dict(vars(reference.Value))) == before
     assert params == kept
+
+
+def test_a_value_prints_its_data_and_gradient_in_full() -> None:
+    node = small("two layers").node("pos1.layer0.q[3]")
+    assert repr(node) == f"Value(data={node.data!r}, grad={node.grad!r})"
+    loss = small("two layers").node("loss")
+    assert str([loss]) == f"[Value(data={loss.data}, grad=1.0)]"
+    [data] = re.findall(r"data=(\S+),", repr(node))
+    assert bits(float(data)) == bits(node.data)
 
 
 def test_without_backward_there_are_no_gradients() -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": "Measure a model's loss and count how many of its samples are new.",
     "export": "Export a model as an ONNX file for programs in other languages.",
     "plot": "Plot the loss curves of one or more runs as SVG, PNG or PDF.",
+    "graph": "Write the graph behind a number in DOT, for Graphviz.",
     "info": "Describe a run or a folder of prepared data.",
     "verify": "Compare an engine or a port with the reference, tensor by tensor.",
     "bench": "Compare the engines' speed and accuracy, side by side.",

@@ -18,16 +18,19 @@ from microgpt.engines.choose import open_engine
 from microgpt.engines.program import REFERENCE, Program
 from microgpt.engines.scalar import ScalarEngine
 from microgpt.errors import DataError
+from microgpt.flops import attention_flops, forward_flops
 from microgpt.runs import samples
 from microgpt.runs.checkpoint import Checkpoint
 from microgpt.runs.evaluate import evaluate, with_progress
 from microgpt.runs.samples import Sample
 from microgpt.runs.training_data import split_note
+from microgpt.system.memory import check_fits
 from microgpt.system.text import html
 
 if TYPE_CHECKING:
     from microgpt.tracing.trace import Trace
 
+NODE_BYTES = 200  # the least memory of a number in a trace: the node, its numbers, and its place in a list
 MEASURED_TOKENS = 200_000  # the final held-out loss is measured on at most about this many tokens
 
 
@@ -191,6 +194,7 @@ class Model:
 
         Raises:
             ValueError: The text contains a character that the model does not know.
+            MemoryError: The recording does not fit in memory.
 
         Example:
             >>> from microgpt import Config, Run
@@ -201,7 +205,10 @@ class Model:
         from microgpt.tracing.trace import trace
 
         token_ids = [self.tokenizer.bos, *samples.prompt_ids(text, self.tokenizer, "text"), self.tokenizer.bos]
-        vocab_size = self.engine.vocab_size
+        vocab_size, positions = self.engine.vocab_size, num_positions(token_ids, self.config)
+        multiplied = forward_flops(self.config, vocab_size) - attention_flops(self.config)  # at each position
+        nodes = self.num_params + positions * multiplied
+        check_fits(nodes * NODE_BYTES, f"the graph of {positions} positions", "use a shorter text or a smaller model")
         return trace(token_ids, self.engine.params, self.config, vocab_size, backward=backward, events=events)
 
     def sample(

@@ -54,7 +54,8 @@ WORDS = {
     "prepare": "tokenize tokenise preprocess pack",
     "info": "describe inspect summary stats ls list",
     "verify": "check compare selftest",
-    "plot": "graph chart curve curves draw",
+    "plot": "chart curve curves draw",
+    "graph": "dot graphviz draw_dot",
     "export": "onnx convert",
 }
 # There is no such thing here, and a name that only looks similar would mislead

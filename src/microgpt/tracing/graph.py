@@ -5,6 +5,8 @@ A path such as `pos3.layer0.q[9].term4` names one node of the graph, and every n
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import takewhile
@@ -15,6 +17,7 @@ from microgpt.tracing import names as tensor_names
 from microgpt.tracing.instrument import Instrumented, Node
 from microgpt.tracing.names import Shape
 
+_POSITION = re.compile(r"pos(\d{1,18})\.", re.ASCII)
 Facts = dict[str, Any]  # the description of a number or an event, as plain data
 
 
@@ -27,6 +30,7 @@ class Graph:
         nodes: All numbers, in the order in which the program created them.
         tensors: Each tensor's nodes, row by row, by tensor name.
         shapes: Each tensor's shape, by tensor name.
+        positions: The number of positions that the program predicted from.
     """
 
     def __init__(self, run: Instrumented) -> None:
@@ -34,9 +38,9 @@ class Graph:
         self.nodes: Sequence[Node] = run.nodes
         self.tensors: dict[str, Sequence[Node]] = {name: run.leaves[part] for name, part in model.offsets.items()}
         self.shapes: dict[str, Shape] = {**model.shapes}
-        positions = sum(name.endswith(".tok_emb") for name in run.tensors)
-        if positions:
-            table = tensor_names.intermediates(model.config, model.vocab_size, positions)
+        self.positions = sum(name.endswith(".tok_emb") for name in run.tensors)
+        if self.positions:
+            table = tensor_names.intermediates(model.config, model.vocab_size, self.positions)
             self.shapes |= {name: shape for name, shape in table.items() if name in run.tensors}
             self.tensors |= {name: run.tensors[name] for name in table if name in run.tensors}
         self._inside: dict[str, dict[str, Node]] = {}
@@ -120,6 +124,10 @@ class Graph:
         """
         if path.startswith("node") and path[4:].isdecimal() and int(path[4:]) < len(self.nodes):
             return self.nodes[int(path[4:])]
+        if self.positions and (found := _POSITION.match(path)) and int(found[1]) >= self.positions:
+            raise ValueError(
+                f"path must have a position between 0 and {self.positions - 1} for this text, got path={path!r:.60}"
+            )
         owner, _, role = path.rpartition(".")  # pos3.layer0.q[9].term4, pos3.probs.total
         in_a_number = "]." in path or tensor_names.tensor_of(path) not in self.shapes
         if not in_a_number or tensor_names.tensor_of(owner) not in self.shapes:
@@ -141,6 +149,22 @@ class Graph:
             known = f"{', '.join(roles[:12])}{more}" or "no intermediate values"
             raise ValueError(f"unknown intermediate value {role!r}: {owner} has {known}, got path={path!r}")
         return inside[f"{rest}.{role}"]
+
+    def behind(self, node: Node) -> dict[Node, int]:
+        """Return the nodes that a node was computed from, itself included, nearest first.
+
+        Returns:
+            For each node, the least number of operations that lead from it to the given node.
+        """
+        distance = {node: 0}
+        waiting = deque([node])
+        while waiting:
+            made = waiting.popleft()
+            for operand in (made.a, made.b):
+                if operand is not None and operand not in distance:
+                    distance[operand] = distance[made] + 1
+                    waiting.append(operand)
+        return distance
 
     def owner(self, node: Node) -> tuple[str, int] | None:
         """Return the place of the tensor element that an intermediate value belongs to, or None."""

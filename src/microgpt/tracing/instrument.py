@@ -35,6 +35,9 @@ class Node(Value):
         self.index, self.op, self.line, self.exponent = len(self.nodes), "", 0, None
         self.nodes.append(self)
 
+    def __repr__(self) -> str:
+        return f"Value(data={self.data!r}, grad={self.grad!r})"
+
 
 def _recording(method: Callable[..., Node], op: str, functions: dict[str, Any]) -> Callable[..., Node]:
     """Wrap a method of Value so that each node it creates records the method and the line that called it."""

@@ -18,8 +18,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import lt
 
 from microgpt.config import Config, Shapes, offsets, shapes
+from microgpt.system.suggestions import ALIKE
 
 Shape = tuple[int, ...]
 Rows = Sequence[tuple[str, tuple[str, ...], str]]
@@ -152,7 +154,7 @@ def look_up(path: str, table: Mapping[str, Shape]) -> tuple[str, tuple[int, ...]
     """
     name, index = parse(path)
     if name not in table:
-        raise ValueError(f"unknown tensor {name!r}{_instead(name, table)}")
+        raise ValueError(f"unknown tensor {name!r}{_instead(name, table)}{_meant(name, index, table)}")
     shape = table[name]
     if len(index) > len(shape):
         raise ValueError(
@@ -176,6 +178,19 @@ def _instead(name: str, table: Iterable[str]) -> str:
     listed = list(found)
     more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
     return f"; {owner or 'an execution'} contains {', '.join(listed[:12])}{more}"
+
+
+def _meant(name: str, index: tuple[int, ...], table: Mapping[str, Shape]) -> str:
+    """Return the end of the message for an unknown name: the most similar paths, if any are likely to be meant."""
+    import difflib  # only for a mistake
+
+    same = [known for known in table if without_place(known) == without_place(name)]  # its place is wrong or missing
+    similar = difflib.get_close_matches(name, same, 3, 0.0) or difflib.get_close_matches(name, table, 1, ALIKE)
+    paths = [
+        indexed(known, index if len(index) == len(table[known]) and all(map(lt, index, table[known])) else ())
+        for known in similar
+    ]
+    return f"; did you mean {' or '.join(paths)}?" if paths else ""
 
 
 # --- Arithmetic on paths

@@ -5,6 +5,7 @@
     trace.opened("pos3.layer0.q[9]")             the exact sum that it was computed from
     trace.contributions("layer0.attn_wq[9][5]")  the terms that add up to its gradient
     trace.neighbourhood("loss", depth_down=3)    the graph around it
+    print(trace.dot("loss", depth=3))            the graph behind it, for Graphviz
     trace.events                                 reference.py's statements, in the order of execution
 
 `steps.events_of` records the events of the reference's other functions (tokenizing, updating, sampling).
@@ -26,6 +27,7 @@ from microgpt.config import Config
 from microgpt.engines.base import Tokens, check_batch
 from microgpt.engines.program import ScalarModel
 from microgpt.engines.scalar import scalar_arithmetic
+from microgpt.tracing import dot as dot_language
 from microgpt.tracing import inner_names
 from microgpt.tracing import steps as program_steps
 from microgpt.tracing.graph import Facts, Graph
@@ -250,6 +252,38 @@ class Trace:
             ],
             "complete": complete,
         }
+
+    def dot(
+        self,
+        path: str = "loss",
+        *,
+        depth: int = dot_language.DEPTH,
+        rankdir: str = dot_language.RANKDIRS[0],
+        title: str = "",
+    ) -> dot_language.Dot:
+        """Return the graph behind a number in DOT, Graphviz's language; str() of the result is the text.
+
+        Args:
+            path: The path of the number.
+            depth: The number of operations to follow from the number to its operands, at least 1.
+            rankdir: The direction of the edges, from operands to results: LR (left to right), TB, RL or BT.
+            title: The first line above the graph, such as the text that was traced.
+
+        Raises:
+            ValueError: depth is less than 1, or rankdir is none of these.
+        """
+        dot_language.check(depth, rankdir)
+        behind = self.graph.behind(self.node(path))
+        paths = {node: self.path(node) for node, distance in behind.items() if distance <= depth}
+        nodes = [
+            {"path": name, **self._facts(node), "named": bool(self.graph.places(node))} for node, name in paths.items()
+        ]
+        edges = [
+            {"from": paths.get(operand), "to": name, "local_gradient": slope}
+            for node, name in paths.items()
+            for operand, slope in _operands(node)
+        ]
+        return dot_language.render(path, nodes, edges, [*behind.values()], rankdir, title)
 
     # --- The sum behind a number
 

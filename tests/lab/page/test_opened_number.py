@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from microgpt.tracing.trace import Trace
 
 from lab.page.axe import violations
 from lab.page.browser import SIZES, Visit
+from tracing.dots import parse
 
 WORD = "emma"
 KINDS = [
@@ -145,6 +147,18 @@ def test_the_graph_shows_the_users_with_the_largest_contributions(wide: Visit, t
     assert len(shares) > 60
     assert {path, *(share["path"] for share in shares[:3] if share["add"]), *made_from} <= set(drawn)
     assert len(drawn) == 1 + 3 + len(made_from)
+
+
+@pytest.mark.parametrize("path", ["pos3.layer0.q[9]", "loss"])
+def test_the_graph_behind_a_number_is_saved_as_dot(wide: Visit, truth: Trace, path: str) -> None:
+    open_number(wide, path)
+    with wide.page.expect_download() as download:
+        wide.page.locator(".opened").get_by_role("button", name=re.compile("^Save .* as DOT")).click()
+    assert download.value.suggested_filename.endswith(".dot")
+    text = Path(download.value.path()).read_text(encoding="utf-8")
+    assert text == str(truth.dot(path, title=WORD))
+    assert path in parse(text).nodes
+    assert wide.page.locator(".opened [role=alert]").count() == 0
 
 
 def test_a_long_sum_says_that_it_scrolls(tab: Visit) -> None:

@@ -690,6 +690,14 @@ export interface Neighbourhood {
   cut: boolean // whether some nodes were omitted
 }
 
+/** The graph behind a number in DOT, Graphviz's language. */
+export interface Dot {
+  path: string
+  text: string
+  nodes: number // how many numbers it shows
+  all_nodes: number // how many numbers there are behind the number, itself included
+}
+
 /** One user's contribution to a number's gradient. */
 export interface UserContribution {
   path: string
@@ -1143,6 +1151,8 @@ export interface Requests {
   data: { params: Record<string, never>; result: DataSet & OfModel }
   /** Return guesses that one head decides: without the head, another token is the most likely next one. */
   deciding_heads: { params: Record<string, never>; result: DecidingHeads & OfModel }
+  /** Return the graph behind a number in DOT, down to the numbers that are `depth` operations away. */
+  dot: { params: { word: string; path: string; depth?: number }; result: Dot & OfModel }
   /** Start a run on the same text with an edited program in place of the reference. */
   edit: { params: { source: string }; result: Model & OfModel }
   /** Return the loss on held-out documents or, if no documents are held out, on training documents. */

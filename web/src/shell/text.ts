@@ -227,6 +227,11 @@ export default texts({
       plain: 'For each number, only the {most} uses that matter most are shown.',
       technical: 'For each number, only the {most} uses with the largest contributions are shown.',
     },
+    dot: 'DOT',
+    save: {
+      plain: 'Save the numbers that {name} was made from as DOT, a map for Graphviz',
+      technical: 'Save the graph behind {name} as DOT, for Graphviz',
+    },
     loading: 'Loading the graph…',
   },
 

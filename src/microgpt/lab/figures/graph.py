@@ -18,13 +18,9 @@ def graph(session: Session, word: str) -> Graph:
     """Return the size and depth of the graph behind the loss. A recursive backward() would recurse to this depth."""
     trace = session.trace(session.tokens(word))
     depth: dict[Node, int] = {}
-    behind = {trace.node("loss")}
-    for node in reversed(trace.graph.nodes):  # a number's operands were created before it
-        if node in behind:
-            behind.update(x for x in (node.a, node.b) if x is not None)
-    for node in trace.graph.nodes:
-        if node in behind:
-            depth[node] = 1 + max((depth[x] for x in (node.a, node.b) if x is not None), default=-1)
+    behind = trace.graph.behind(trace.node("loss"))
+    for node in sorted(behind, key=lambda node: node.index):  # a number's operands were created before it
+        depth[node] = 1 + max((depth[x] for x in (node.a, node.b) if x is not None), default=-1)
     return {
         "nodes": len(behind),
         "operations": sum(node.a is not None for node in behind),

@@ -1,4 +1,4 @@
-"""A number's neighborhood in the graph, and each user's contribution to the number's gradient."""
+"""A number's neighborhood in the graph, also as DOT, and each user's contribution to its gradient."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from microgpt.errors import LabError
 from microgpt.lab.editing import edited
 from microgpt.lab.requests import Response, model_request
+from microgpt.tracing.dot import DEPTH
 from microgpt.tracing.trace import Trace
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.numbers import GradientContributions, Neighbourhood
+    from microgpt.lab.protocol.numbers import Dot, GradientContributions, Neighbourhood
     from microgpt.lab.session import Session
 
 AROUND, MOST_AROUND = 60, 300  # numbers in a neighbourhood: the default limit and the largest limit
@@ -44,6 +45,16 @@ def neighbourhood(
         "edges": [{"from": e["from"], "to": e["to"], "local": e["local_gradient"]} for e in found["edges"]],
         "cut": not found["complete"],
     }
+
+
+@model_request
+def dot(session: Session, word: str, path: str, depth: int = DEPTH) -> Dot:
+    """Return the graph behind a number in DOT, down to the numbers that are `depth` operations away."""
+    if not 1 <= depth <= FURTHEST:
+        raise LabError(f"depth must be between 1 and {FURTHEST}, got depth={depth}")
+    tokens = session.tokens(word)
+    found = session.trace(tokens).dot(path, depth=depth, title=session.active.run.tokenizer.decode(tokens))
+    return {"path": path, "text": found.text, "nodes": found.nodes, "all_nodes": found.all_nodes}
 
 
 @model_request

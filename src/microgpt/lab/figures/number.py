@@ -11,7 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from microgpt.engines.program import REFERENCE, Program
-from microgpt.errors import LabError
 from microgpt.lab.editing.source import outline
 from microgpt.lab.figures.meanings import is_inner, kind, meaning
 from microgpt.lab.requests import Response, model_request
@@ -27,9 +26,6 @@ USERS = 32  # the maximum number of users listed
 def number(session: Session, word: str, path: str) -> Opened:
     """Return one number in detail: its value, gradient and formula, its operands, and the numbers computed from it."""
     trace = session.trace(session.tokens(word))
-    count = sum(name.endswith(".tok_emb") for name in trace.graph.shapes)
-    if (found := re.match(r"pos(\d{1,9})\.", path)) and int(found[1]) >= count:
-        raise LabError(f"path must have a position between 0 and {count - 1} for this word, got path={path!r:.60}")
     facts, opened = trace.number(path), trace.opened(path)
     line = facts["line"] or 0
     program = trace.program

@@ -81,6 +81,15 @@ class Neighbourhood(TypedDict):
     cut: bool  # whether some nodes were omitted
 
 
+class Dot(TypedDict):
+    """The graph behind a number in DOT, Graphviz's language."""
+
+    path: str
+    text: str
+    nodes: int  # how many numbers it shows
+    all_nodes: int  # how many numbers there are behind the number, itself included
+
+
 class UserContribution(TypedDict):
     """One user's contribution to a number's gradient."""
 
