@@ -1,4 +1,4 @@
-"""What follows the last line: one signal through all stages, the tree of the parameters, one scale, the credits."""
+"""The page after the last line: one signal through all stages, the tree of the parameters, one scale, the credits."""
 
 from __future__ import annotations
 
