@@ -7,9 +7,9 @@ At every moment the figure shows the engine's numbers. The frames between two mo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -20,7 +20,23 @@ from microgpt.lab.session import Session
 
 from lab.page.axe import violations
 from lab.page.browser import GREETINGS, CountingServer, Visit
-from lab.page.motion import FRAME, Mover
+from lab.page.expressions import expected
+from lab.page.motion import (
+    ARRIVAL,
+    BLAME,
+    CASES,
+    FRAME,
+    HIKERS,
+    SHUFFLE,
+    SPOTLIGHT,
+    TOKENIZER,
+    Case,
+    Clocked,
+    Mover,
+    middle,
+    show,
+    ways,
+)
 from lab.page.shown import Shown, mistake
 from lab.page.truth import Truth
 from lab.session_client import ask
@@ -28,66 +44,7 @@ from lab.session_client import ask
 COMMIT = 300  # nodes and attributes that a frame in which a moment comes may change
 
 
-class Case(NamedTuple):
-    """A player that moves."""
-
-    name: str
-    section: int
-    title: str  # of its figure
-    question: str = ""  # behind which the figure is
-    changes: int = 24  # nodes and attributes that a frame between two moments may change
-    requests: int = 0  # that a moment may cause in the section's other figures
-
-
-CASES = [
-    Case("arrival", 0, "How it guesses the next letter of “emma”: the forward pass"),
-    Case("shuffle", 1, "The shuffle"),
-    Case("tokenizer", 1, "Type anything"),
-    Case("spotlight", 5, "The spotlight", changes=64, requests=10),
-    Case(
-        "hikers",
-        7,
-        "Two hikers: gradient descent and Adam on a real loss surface",
-        "How do two hikers find the valley?",
-    ),
-]
 EVERY = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-ARRIVAL, SHUFFLE, TOKENIZER, SPOTLIGHT, HIKERS = CASES
-
-
-def show(tab: Visit, case: Case) -> Mover:
-    """Go to a player while time passes."""
-    tab.section(case.section, word="emma")
-    mover = Mover(tab, case.title)
-    if case.question and not mover.figure.count():
-        tab.page.get_by_text(case.question).first.click()
-    mover.player.wait_for()
-    tab.settle()
-    return mover
-
-
-class Clocked(NamedTuple):
-    """A tab in which Python is ready and all greetings are over; its clock stands still while a player is tested."""
-
-    tab: Visit
-    stops: Iterator[int]
-
-    def stopped(self, case: Case) -> Mover:
-        self.tab.page.clock.resume()
-        mover = show(self.tab, case)
-        self.tab.page.clock.pause_at(next(self.stops))
-        mover.scrub(0)
-        return mover
-
-
-@pytest.fixture(scope="module")
-def clocked(chromium: Any, lab_server: CountingServer) -> Iterator[Clocked]:
-    visit = Visit(chromium, lab_server.url)
-    visit.page.clock.install(time=0)
-    visit.open()
-    visit.ready()
-    yield Clocked(visit, iter(range(10**7, 10**9, 10**7)))
-    visit.close()
 
 
 @pytest.fixture(scope="module")
@@ -100,12 +57,17 @@ def session() -> Session:
     return Session()
 
 
-def wrong(mover: Mover, truth: Truth) -> list[str]:
+@pytest.fixture(scope="module")
+def expression() -> dict[str, Any]:
+    return {**expected("y = x * x + x", {"x": 1.5}), "fact name": "x", "fact result": "y"}
+
+
+def wrong(mover: Mover, number: Callable[[str], Any]) -> list[str]:
     """Return what is wrong about the numbers that a figure shows."""
     _, numbers, _ = mover.state()
     shown = [Shown("", path, value, text.strip()) for path, value, text in numbers if value is not None]
     assert shown or mover.at < 2
-    return [words for one in shown if (words := mistake(one, truth.number(one.path), 1e-12))]
+    return [words for one in shown if (words := mistake(one, number(one.path), 1e-12))]
 
 
 def play_to_the_end(mover: Mover) -> None:
@@ -186,8 +148,9 @@ def test_a_used_figure_and_a_link_to_a_moment_do_not_play_by_themselves(
 
 @EVERY
 def test_playing_ends_where_steps_lead_and_shows_the_engines_numbers_on_the_way(
-    clocked: Clocked, truth: Truth, case: Case
+    clocked: Clocked, truth: Truth, expression: dict[str, Any], case: Case
 ) -> None:
+    number = expression.__getitem__ if case is BLAME else truth.number
     mover = clocked.stopped(case)
     mover.press("Play")
     seen, met = mover.at, {mover.at}
@@ -197,7 +160,7 @@ def test_playing_ends_where_steps_lead_and_shows_the_engines_numbers_on_the_way(
             assert mover.at == seen + 1
             seen = mover.at
             met.add(seen)
-            assert wrong(mover, truth) == []
+            assert wrong(mover, number) == []
         if not mover.plays:
             break
     assert met == {*range(mover.last + 1)}
@@ -299,22 +262,7 @@ def test_a_player_on_its_way_is_accessible(clocked: Clocked, axe: str, case: Cas
     assert violations(clocked.tab, axe) == []
 
 
-# --- the ways
-
-
-def middle(place: list[Any]) -> tuple[float, float]:
-    _, _, x, y, width, height = place
-    return x + width / 2, y + height / 2
-
-
-def ways(mover: Mover, what: str) -> list[list[list[Any]]]:
-    """Step forward, and return the places of each moving element in its frames, those with the same text in order."""
-    mover.press("Step")
-    frames = [[place for place in places if place[0] == what] for places in mover.frames(24)]
-    frames = [places for places in frames if len(places) == len(frames[-1])]  # what comes in is not there at first
-    assert len(frames) >= 24
-    ordered = [sorted(places, key=lambda place: place[1]) for places in frames]
-    return [list(way) for way in zip(*ordered, strict=True)]
+# --- the ways: test_motion_graph.py has those along edges and lanes
 
 
 def test_a_letter_travels_through_all_stations_and_then_the_next_one_is_read(clocked: Clocked, truth: Truth) -> None:
