@@ -105,7 +105,8 @@ def test_the_moves_of_backward_add_up_to_the_gradients(
     for move in response["backward"]:
         assert grads[move["operand"]] == move["before"]
         assert move["out"] == grads[move["node"]]
-        passed = move["local"] * move["out"]
+        passed = move["share"]
+        assert passed == move["local"] * move["out"]
         assert move["after"] == (move["before"] + passed if accumulate else passed)
         grads[move["operand"]] = move["after"]
     assert [node["grad"] for node in response["nodes"]] == list(grads.values())

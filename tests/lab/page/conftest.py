@@ -15,6 +15,7 @@ from microgpt.lab.server import SITE, Pages
 from lab.page.axe import AXE
 from lab.page.bench import Bench
 from lab.page.browser import FLAGS, ROOT, SIZES, CountingServer, Visit
+from lab.page.motion import Clocked
 from lab.page.playhead import Head
 from lab.page.reader import Reader
 
@@ -92,6 +93,16 @@ def axe() -> str:
     if not AXE.is_file():
         pytest.skip("axe-core is not here: npm ci in web/")
     return AXE.read_text()
+
+
+@pytest.fixture(scope="module")
+def clocked(chromium: Any, lab_server: CountingServer) -> Iterator[Clocked]:
+    visit = Visit(chromium, lab_server.url)
+    visit.page.clock.install(time=0)
+    visit.open()
+    visit.ready()
+    yield Clocked(visit, iter(range(10**7, 10**9, 10**7)))
+    visit.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from lab.page.browser import Visit
 
@@ -122,3 +122,77 @@ class Mover:
         self.figure.evaluate(
             "(e) => new Promise((done) => new IntersectionObserver((_, o) => (o.disconnect(), done())).observe(e))"
         )
+
+
+class Case(NamedTuple):
+    """A player that moves."""
+
+    name: str
+    section: int
+    title: str  # of its figure
+    question: str = ""  # behind which the figure is
+    changes: int = 24  # nodes and attributes that a frame between two moments may change
+    requests: int = 0  # that a moment may cause in the section's other figures
+    play: str = ""  # the chapter of the played program that has the figure, in place of the section
+
+
+CASES = [
+    Case("arrival", 0, "How it guesses the next letter of “emma”: the forward pass"),
+    Case("signal", 0, "One signal through all stages: “emma”", play="end"),
+    Case("scale", 0, "4,192 and 175 billion on one scale", play="end"),
+    Case("shuffle", 1, "The shuffle"),
+    Case("tokenizer", 1, "Type anything"),
+    Case("blame", 2, "An expression and its gradients", changes=32),
+    Case("road", 4, "One position, beat by beat", changes=64),
+    Case("spotlight", 5, "The spotlight", changes=64, requests=10),
+    Case(
+        "hikers",
+        7,
+        "Two hikers: gradient descent and Adam on a real loss surface",
+        "How do two hikers find the valley?",
+    ),
+]
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, HIKERS = CASES
+
+
+def show(tab: Visit, case: Case) -> Mover:
+    """Go to a player while time passes."""
+    if case.play:
+        tab.go(play=case.play, word="emma")
+    else:
+        tab.section(case.section, word="emma")
+    mover = Mover(tab, case.title)
+    if case.question and not mover.figure.count():
+        tab.page.get_by_text(case.question).first.click()
+    mover.player.wait_for()
+    tab.settle()
+    return mover
+
+
+class Clocked(NamedTuple):
+    """A tab in which Python is ready and all greetings are over; its clock stands still while a player is tested."""
+
+    tab: Visit
+    stops: Iterator[int]
+
+    def stopped(self, case: Case) -> Mover:
+        self.tab.page.clock.resume()
+        mover = show(self.tab, case)
+        self.tab.page.clock.pause_at(next(self.stops))
+        mover.scrub(0)
+        return mover
+
+
+def middle(place: list[Any]) -> tuple[float, float]:
+    _, _, x, y, width, height = place
+    return x + width / 2, y + height / 2
+
+
+def ways(mover: Mover, what: str) -> list[list[list[Any]]]:
+    """Step forward, and return the places of each moving element in its frames, those with the same text in order."""
+    mover.press("Step")
+    frames = [[place for place in places if place[0] == what] for places in mover.frames(24)]
+    frames = [places for places in frames if len(places) == len(frames[-1])]  # what comes in is not there at first
+    assert len(frames) >= 24
+    ordered = [sorted(places, key=lambda place: place[1]) for places in frames]
+    return [list(way) for way in zip(*ordered, strict=True)]

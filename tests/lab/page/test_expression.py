@@ -3,54 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
-from microgpt import reference
-from microgpt.lab.session import Session
-
-from lab import session_client as client
 from lab.page.browser import SIZES, Visit
+from lab.page.expressions import evaluated, expected
 from lab.page.shown import mistake, read
-
-
-def evaluated(source: str, inputs: dict[str, float]) -> dict[str, float]:
-    """Run an expression as Python on Values, and return the value and the gradient of every name."""
-    functions = {name: getattr(reference.Value, name) for name in ("exp", "log", "relu")}
-    names: dict[str, Any] = {name: reference.Value(x) for name, x in inputs.items()}
-    exec(source, functions, names)
-    list(names.values())[-1].backward()
-    return {path: x for name, node in names.items() for path, x in ((name, node.data), (f"grad {name}", node.grad))}
-
-
-def expected(source: str, inputs: dict[str, float]) -> dict[str, float]:
-    """Return all numbers that the figures show for an expression."""
-    session = Session()
-
-    def ask(**options: object) -> Any:
-        return client.ask(session, "expression", source=source, inputs=inputs, **options)
-
-    response = ask()
-    name = {node["id"]: node["name"] or f"n{node['id']}" for node in response["nodes"]}
-    found = {name[node["id"]]: node["data"] for node in response["nodes"]}
-    found |= {f"grad {name[node['id']]}": node["grad"] for node in response["nodes"]}
-    for node in response["nodes"]:
-        for operand in node["operands"]:
-            found[f"d {name[node['id']]} / d {name[operand['id']]}"] = operand["local"]
-    for i, step in enumerate(response["backward"]):
-        found |= {f"backward[{i}].{what}": step[what] for what in ("before", "after", "local", "out")}
-    ways = {"as in the program": {}, "= instead of +=": {"accumulate": False}}
-    ways |= {"naive order": {"order": "naive"}, "backward twice": {"times": 2}}
-    for way, options in ways.items():
-        found |= {f"grad {check['name']} ({way})": check["grad"] for check in ask(**options)["check"]}
-    natively = evaluated(source, inputs)
-    h = 1e-5
-    for one in inputs:  # central differences, an independent authority
-        up, down = (evaluated(source, {**inputs, one: inputs[one] + d}) for d in (h, -h))
-        found[f"difference {one}"] = (list(up.values())[-2] - list(down.values())[-2]) / (2 * h)
-    return {**found, **natively}  # the reference's numbers replace the session's
-
 
 EXPRESSION, CHECK, OPERATIONS = (
     "An expression and its gradients",
@@ -112,18 +70,25 @@ def test_the_gate_shows_values_of_the_reference(tab: Visit) -> None:
         assert mistake(numbers["The gate", path], gate[path], 1e-12) == ""
 
 
-def test_the_backward_pass_begins_at_the_beginning_and_follows_the_sliders(tab: Visit) -> None:
+def test_the_graph_shows_the_end_of_both_passes_and_follows_the_sliders(tab: Visit) -> None:
     figure = tab.page.locator("figure").filter(has_text=EXPRESSION)
     tab.section(2)
     figure.get_by_role("button", name="x used twice", exact=True).click()  # the expression outlives the figure
     tab.section(3)
     tab.section(2)
-    figure.locator(".graph [data-path='x']").first.wait_for()
+    grad = figure.locator(".graph [data-path='grad x']")
+    grad.wait_for()
     tab.settle()
-    assert figure.locator(".graph [data-path='grad x']").count() == 0
     figure.locator("label.slider input").first.fill("1")
     tab.settle()
-    assert figure.locator(".graph [data-path='grad x']").get_attribute("data-value") == "3"
+    assert grad.get_attribute("data-value") == "3"
+    scrubber = figure.locator(".player input")
+    scrubber.fill("0")
+    assert figure.locator(".graph [data-path]").evaluate_all("(all) => all.map((e) => e.dataset.path)") == ["x"]
+    figure.locator("label.slider input").first.fill("1.5")
+    tab.settle()
+    assert grad.get_attribute("data-value") == "4"
+    assert scrubber.input_value() == scrubber.get_attribute("max")
 
 
 PATH = r"pos\d+\.\w|layer\d+\.\w|\b(wte|wpe|lm_head|attn_w[qkvo]|mlp_fc[12])\b"

@@ -769,6 +769,7 @@ export interface ExpressionMove {
   operand: number
   local: Num
   out: Num // the node's gradient
+  share: Num // local * out: what the operand receives
   before: Num // the operand's gradient before and after the addition
   after: Num
 }

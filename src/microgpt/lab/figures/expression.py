@@ -360,6 +360,7 @@ def differentiate(
                 "operand": ids[id(operand)],
                 "local": local,
                 "out": out,
+                "share": local * out,
                 "before": before,
                 "after": after,
             }

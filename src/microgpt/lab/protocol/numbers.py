@@ -169,6 +169,7 @@ class ExpressionMove(TypedDict):
     operand: int
     local: Num
     out: Num  # the node's gradient
+    share: Num  # local * out: what the operand receives
     before: Num  # the operand's gradient before and after the addition
     after: Num
 

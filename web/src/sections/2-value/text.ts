@@ -31,10 +31,18 @@ const explorer = {
   falls: ['Raise `{name}` a little: `{result}` changes ', ' times as fast, so it falls.'],
   still: ['Raise `{name}` a little: `{result}` stays where it is. The gradient is ', '.'],
   player: {
-    plain: 'The way back, one step at a time',
-    technical: 'The backward pass, one contribution at a time',
+    plain: 'There and back, one step at a time',
+    technical: 'Forward and backward, one step at a time',
   } as Text,
-  start: { plain: 'start: the result has gradient 1', technical: 'at the start: the result’s gradient is 1' } as Text,
+  inputs: { plain: 'the numbers to begin with', technical: 'the inputs' } as Text,
+  computes: {
+    plain: '{at} of {count}: {node} becomes {value}',
+    technical: '{at} of {count}: {node} = {value}',
+  } as Text,
+  start: {
+    plain: '{at} of {count}: the way back begins with 1 at {node}',
+    technical: '{at} of {count}: backward begins, {node}.grad = 1',
+  } as Text,
   step: '{at} of {count}: {node} adds {local} × {out} to {operand}',
   power: 'power {exponent}',
   wrong: { ends: 'backward says', shows: 'a small push shows' },

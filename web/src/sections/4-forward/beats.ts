@@ -22,4 +22,17 @@ export function beats(layers: number): Beat[] {
   ]
 }
 
+const STREAMS = { attend: 'resid_pre', merge: 'resid_mid', think: 'resid_mid', conclude: 'resid_post', score: 'resid_post' } // prettier-ignore
+
+/** Return the name of the residual stream at a beat; a beat that adds has added by then. */
+export function streamOf({ name, layer }: Beat, position: number): string {
+  return name === 'embed' ? `pos${position}.emb_norm` : `pos${position}.layer${layer}.${STREAMS[name]}`
+}
+
+/** Return the name of what a beat adds to the stream, or '' if it adds nothing. */
+export function adds({ name, layer }: Beat, position: number): string {
+  const found = { merge: 'attn_out', conclude: 'mlp_out' }[name as string]
+  return found ? `pos${position}.layer${layer}.${found}` : ''
+}
+
 export const words = (beat: Beat) => text.beats[beat.name]

@@ -181,19 +181,21 @@ export default texts({
     place: { plain: 'its place', technical: 'pos_emb' },
     together: { plain: 'together', technical: 'emb_norm' },
     head: { plain: 'head {h}', technical: 'head {h}' },
+    reads: { plain: 'a copy', technical: 'rmsnorm of a copy' },
     found: { plain: 'brought back', technical: 'attn_out' },
-    known: { plain: 'known so far', technical: 'resid_pre' },
     afterLook: { plain: 'known now', technical: 'resid_mid' },
     questions: { plain: 'questions', technical: 'mlp_act' },
     answers: { plain: 'conclusions', technical: 'mlp_out' },
     afterThought: { plain: 'known now', technical: 'resid_post' },
+    number: { plain: 'its number {i}:', technical: 'x[{i}]:' },
     scores: { plain: 'scores', technical: 'logits' },
     shares: { plain: 'chances', technical: 'probs' },
     early: { plain: 'if it had to answer here', technical: 'the stream, read out by lm_head here' },
     caption: {
-      plain: 'Each strip holds {n_embd} numbers: colored above zero, gray below.',
+      plain:
+        'Each strip holds {n_embd} numbers. They go straight on along the thick line; each box works on a copy, and what it finds is added.',
       technical:
-        'One call of gpt() takes a token and its position, and returns a score for each of the {vocab_size} tokens. Each strip is a vector: colored above zero, gray below. Click a cell to open it. The guess beside each beat is what lm_head and softmax make of the residual stream at that point; only the last one is the model’s.',
+        'The thick line is the residual stream: each block reads a copy, and its result is added. One call of gpt() takes a token and its position, and returns a score for each of the {vocab_size} tokens. Each strip is a vector: colored above zero, gray below. Click a cell to open it. The guess beside each beat is what lm_head and softmax make of the residual stream at that point; only the last one is the model’s.',
     },
   },
 
