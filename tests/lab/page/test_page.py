@@ -192,20 +192,20 @@ def test_the_address_always_describes_the_current_model(visit: Visit) -> None:
     visit.page.evaluate("location.hash = '#section=8&step=20'")  # a link in an open tab
     visit.page.get_by_text("20 of 1,000 steps are complete").wait_for()
     visit.settle()
-    assert shown() == ("#section=training&step=20", "random", 20)
+    assert shown() == ("#section=training&step=20", "my run", 20)
     visit.page.get_by_role("link", name="Gene").click()
     visit.settle()
-    assert shown() == ("#section=generation&step=20", "random", 20)
+    assert shown() == ("#section=generation&step=20", "my run", 20)
     visit.page.go_back()
     visit.settle()
-    assert shown() == ("#section=training&step=20", "random", 20)
+    assert shown() == ("#section=training&step=20", "my run", 20)
     visit.page.evaluate("""location.hash = '#section=8&step=3&config={"n_embd":7}'""")
     visit.page.get_by_text(
         "The model in this link cannot be reproduced: n_embd must be a multiple of n_head"
     ).wait_for()
-    assert shown() == ("#section=training&step=20", "random", 20)
+    assert shown() == ("#section=training&step=20", "my run", 20)
     visit.section(3)
-    assert shown() == ("#section=parameters&step=20", "random", 20)
+    assert shown() == ("#section=parameters&step=20", "my run", 20)
 
 
 def test_the_address_describes_a_new_run_after_the_pretrained_one_was_trained(visit: Visit) -> None:

@@ -225,6 +225,11 @@ class Truth:
             total += product
         return total
 
+    def share_without(self, hidden: str, t: str, layer: str, head: str, s: str) -> float:
+        """Return a head's weight if it does not see one position: the softmax over the others."""
+        weights = self.tensors[f"pos{t}.layer{layer}.attn_weights.head{head}"].numbers
+        return weights[int(s)] / (1 - weights[int(hidden)])
+
     def largest(self, what: str) -> float:
         numbers = {"parameter": self.params, "grad": self.grads}.get(what) or getattr(self.run.engine, what)
         return max(map(abs, numbers))
@@ -438,6 +443,7 @@ class Truth:
         (rf"{MIX}\.term(\d+)", lambda t, *place: t.mixed(*place[:4])[int(place[4])]),
         (rf"{MIX} so far (\d+)", lambda t, *place: [*accumulate(t.mixed(*place[:4]))][int(place[4])]),
         (r"without (\S+) pos(\d+)\.probs\[(\d+)\]", lambda t, part, *at: without(t.model, t.tokens, part, *at)),
+        (r"skipping (\d+) pos(\d+)\.layer(\d+)\.head(\d+) weights\[(\d+)\]", share_without),
         (r"skipping (\d+) (\S+) pos(\d+)\.probs\[(\d+)\]", lambda t, s, *at: attending(t.model, t.tokens, 1, s, *at)),
         (r"scaled (\S+) (\S+) pos(\d+)\.probs\[(\d+)\]", lambda t, x, *at: attending(t.model, t.tokens, x, -1, *at)),
         (r"early (\S+) probs\[(\d+)\]", lambda t, stream, i: read_out(t.model, t.tensors[stream].numbers, int(i))),

@@ -10,7 +10,7 @@ const ABOUT: Record<string, string> = text.about
 const INNER: Record<string, string> = text.inner
 
 const NAME = /^(?:pos(\d+|·)\.)?(?:layer(\d+)\.)?([a-z_]\w*(?:\.[a-z_]+)?)(?:\.head(\d+))?$/
-const PATH = /^([a-z_][\w.·]*)((?:\[\d+(?::\d+)?\])*)(?:\.(term|sum|total|inverse|[a-z_]+)\d*)?$/
+const PATH = /^([a-z_][\w.·]*)((?:\[(?:\d+(?::\d+)?|·)\])*)(?:\.(term|sum|total|inverse|[a-z_]+)\d*)?$/
 
 const fill = (words: string, facts: Record<string, string | number>) =>
   words.replace(/\{(\w+)\}/g, (all, key: string) => String(facts[key] ?? all))

@@ -26,7 +26,15 @@ from microgpt.lab.runs.texts import label, read
 from microgpt.tracing.recorder import Recorder, Tensor, forward
 
 if TYPE_CHECKING:
-    from microgpt.lab.protocol.figures import DecidingHead, DecidingHeads, Guesses, GuessesOnTheWay, Missed, StageGuess
+    from microgpt.lab.protocol.figures import (
+        Attending,
+        DecidingHead,
+        DecidingHeads,
+        Guesses,
+        GuessesOnTheWay,
+        Missed,
+        StageGuess,
+    )
     from microgpt.lab.session import Session
 
 READS = {"x_attn": "attn_wo", "mlp_act": "mlp_fc2"}  # a part's numbers, and the matrix that reads them
@@ -81,7 +89,7 @@ def without(model: ScalarModel, layer: int, part: str, numbers: Sequence[int]) -
 @model_request
 def guesses_attending(
     session: Session, word: str, layer: int, head: int, position: int, scale: float = 1.0, skip: int = -1
-) -> Guesses:
+) -> Attending:
     """Return the guesses if one head attended differently at one position.
 
     Args:
@@ -108,7 +116,8 @@ def guesses_attending(
     if skip == position == 0:
         raise LabError("position 0 sees nothing but itself, so there would be nothing to attend to")
     made = attending(run, tokens, layer, head, position, scale, skip)
-    return guesses_of(run, tokens, made, session.forward(tokens))
+    weights = made[f"pos{position}.layer{layer}.attn_weights.head{head}"].numbers.tolist()
+    return {**guesses_of(run, tokens, made, session.forward(tokens)), "position": position, "weights": weights}
 
 
 def attending(

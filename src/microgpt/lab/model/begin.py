@@ -43,7 +43,7 @@ def reset(
     new = active.config.replace(**changes)
     check_options(new.batch_size, None, None)
     held_out = active.val_fraction if val_fraction is None else val_fraction
-    session.add(opening.begin(session.new_id(), name or "random", active.text, new, held_out))
+    session.add(opening.begin(session.new_id(), name or "my run", active.text, new, held_out))
 
 
 @change_request

@@ -174,6 +174,13 @@ class Guesses(TypedDict):
     moved: Sequence[float]  # [position] the probability that the change moves from some tokens to others
 
 
+class Attending(Guesses):
+    """The guesses if one head attends differently at one position."""
+
+    position: int
+    weights: Sequence[float]  # of that head there, over the positions that it sees
+
+
 class DecidingHead(TypedDict):
     """A guess that one head decides: without the head, another token is the most likely next one."""
 

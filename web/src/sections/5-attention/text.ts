@@ -14,6 +14,17 @@ const heads: Words = {
 
 const first: Question[] = [
   {
+    asks: 'Why can one look matter more than all heads together?',
+    words: {
+      both: [
+        claim(
+          'A head that does not see a letter gives that share to the others: it brings back something *else*. A head that is switched off brings back nothing, and the letter goes on with what it knew. Heads can also pull in opposite directions, so that all of them together move less than one of them alone. Try: at the second m of “emma”, hide the “e” from head 2. Then switch head 2 off, and then all.',
+          "[look > one > every for look, one, every in [(ask('guesses_attending', word='emma', layer=0, head=2, position=3, skip=1)['moved'][3], *(ask('guesses_without', word='emma', layer=0, part='x_attn', numbers=[*numbers])['moved'][3] for numbers in (range(8, 12), range(16))))]] == [True]",
+        ),
+      ],
+    },
+  },
+  {
     asks: { plain: 'Query, key, value: what are they, really?', technical: 'What are Q, K and V, really?' },
     words: {
       both: [
@@ -31,17 +42,6 @@ const first: Question[] = [
         claim(
           'A [softmax](term:softmax) is one blend. A single [head](term:head) cannot look closely at two places at once; it can only blur between them. So q, k and v are cut from {n_embd} numbers into pieces of {head_dim}, one piece for each head. That costs nothing extra, and each head can look somewhere else. Try: switch off one head after the other, and see how far each of them moves the guess.',
           "max(max(ask('guesses_without', word='emma', layer=0, part='x_attn', numbers=[*range(4 * h, 4 * h + 4)])['moved']) for h in range(4)) > 0.02",
-        ),
-      ],
-    },
-  },
-  {
-    asks: 'Why can one look matter more than all heads together?',
-    words: {
-      both: [
-        claim(
-          'A head that does not see a letter gives that share to the others: it brings back something *else*. A head that is switched off brings back nothing, and the letter goes on with what it knew. Heads can also pull in opposite directions, so that all of them together move less than one of them alone. Try: at the second m of “emma”, hide the “e” from head 2. Then switch head 2 off, and then all.',
-          "[look > one > every for look, one, every in [(ask('guesses_attending', word='emma', layer=0, head=2, position=3, skip=1)['moved'][3], *(ask('guesses_without', word='emma', layer=0, part='x_attn', numbers=[*numbers])['moved'][3] for numbers in (range(8, 12), range(16))))]] == [True]",
         ),
       ],
     },
@@ -175,6 +175,7 @@ export default texts({
     move: '{label}. Use the arrow keys to move. {says}',
     later: '“{a}” cannot look at “{b}”, which comes later',
     looks: '{a} {t} looks at {b} {s}: {x}',
+    hidden: '“{b}” is hidden from “{a}”',
   },
 
   figures: {
@@ -190,6 +191,7 @@ export default texts({
       allOff: 'switch all heads off',
       allOn: 'switch all heads on',
       hide: 'hide “{letter}” from head {h}',
+      sum: 'How much head {h} takes from “{other}”: the sum',
       sees: 'let head {h} see “{letter}” again',
       decides: 'One head decides what follows',
       withoutAll: { plain: 'if no letter could look back', technical: 'without any head' },

@@ -1,0 +1,69 @@
+// What the address takes away from attention: some heads (`off=0,2`), or what one head sees at one position (`off=2@1`);
+// and what would be guessed then.
+
+import { live } from '../../live.svelte'
+import { app } from '../../state.svelte'
+import { say } from '../../texts/say'
+import { guessed, place } from './place.svelte'
+import text from './text'
+
+/** Keep what is missing, and its guess, up to date while the component lives.
+ *
+ * `position` returns the position that asks, and `labels` the tokens so far. */
+export function missing(position: () => number, labels: () => string[]) {
+  const words = text.figures.heads
+  const count = $derived(app.model?.config.n_head ?? 0)
+  const look = $derived.by(() => {
+    const [head, s] = app.off.split('@').map(Number)
+    return app.off.includes('@') && head < count && s <= position() && position() > 0 ? { head, s } : null
+  })
+  const heads = $derived(
+    look || !app.off
+      ? []
+      : app.off
+          .split(',')
+          .map(Number)
+          .filter((h) => h < count),
+  )
+  const numbers = $derived(
+    heads.flatMap((h) => Array.from({ length: app.model?.head_dim ?? 0 }, (_, j) => h * app.model!.head_dim + j)),
+  )
+  const without = live('guesses_without', () =>
+    numbers.length ? { word: app.word, layer: place.layer, part: 'x_attn', numbers } : null,
+  )
+  const blind = live('guesses_attending', () =>
+    look ? { word: app.word, layer: place.layer, head: look.head, position: position(), skip: look.s } : null,
+  )
+  const changed = $derived(
+    look
+      ? guessed(blind.value, position(), `skipping ${look.s} pos${position()}.layer${place.layer}.head${look.head}`)
+      : numbers.length
+        ? guessed(without.value, position(), `without layer${place.layer}.x_attn[${numbers}]`)
+        : undefined,
+  )
+  const how = $derived(look ? words.blind : heads.length === count ? words.withoutAll : words.without)
+  return {
+    /** The head that does not see a position, and that position. */
+    get look() {
+      return look
+    },
+    /** What that head then takes from the other positions. */
+    get shares() {
+      return look && blind.value?.position === position() ? blind.value.weights : null
+    },
+    /** The heads that are switched off. */
+    get heads() {
+      return heads
+    },
+    get changed() {
+      return changed
+    },
+    get how() {
+      const { head: h = 0, s = 0 } = look ?? {}
+      return say(how, { h, s, letter: labels()[s] ?? '', heads: heads.join(', ') })
+    },
+    get error() {
+      return without.error || blind.error
+    },
+  }
+}
