@@ -34,7 +34,7 @@ ON_EDGES = """(figure) => {
 
 
 def shown(mover: Mover, name: str) -> tuple[str, str | None]:
-    """Return the value and the gradient that a node shows; a gradient that is not there is None."""
+    """Return the value and the gradient that a node shows; a missing gradient is None."""
     box = mover.figure.locator(".node").filter(has=mover.page.locator("b", has_text=name)).first
     value, grad = (box.locator(".line .number").nth(i) for i in (0, 1))
     return value.inner_text(), grad.get_attribute("data-value")
