@@ -18,6 +18,12 @@ export function partOf(path: string): Part {
 export const ink = (part: Part) => `var(--${part}-ink)`
 export const fill = (part: Part) => `var(--${part})`
 
+/** Format a probability in percent: with one decimal, or two significant digits if it would round to zero. */
+export function percent(probability: number): string {
+  const x = 100 * probability
+  return `${x !== 0 && x < 0.05 ? x.toFixed(Math.min(20, 1 - Math.floor(Math.log10(x)))) : x.toFixed(1)}%`
+}
+
 /** Format a number with a fixed number of decimals, or with three significant digits if it would round to zero. */
 export function show(value: number | string, decimals = 4): string {
   if (typeof value !== 'number') return String(value).replace('-', '−').replace('inf', '∞')

@@ -18,7 +18,7 @@ export default texts({
     head: { plain: 'How much head {head} takes from each letter', technical: 'Attention weights of head {head}' },
     documents: { plain: '{count} texts', technical: '{count} documents' },
     bars: { plain: 'The likeliest next letters', technical: 'Most likely next tokens' },
-    nats: '{loss} nats',
+    nats: { plain: '{loss}, on average over the letters', technical: '{loss} nats, the mean over the positions' },
     times: { plain: '{count} shares of blame', technical: '+= {count} times' },
     first: { plain: 'knowing nothing', technical: 'uniform guess' },
     now: { plain: 'the last names of the run', technical: 'running mean of the run' },
@@ -137,10 +137,10 @@ export default texts({
   scale: {
     title: '{num_params} and 175 billion on one scale',
     player: 'Ten times as many numbers in a pixel',
-    at: { plain: 'a dot is {count} numbers', technical: '1 px is {count} parameters' },
+    at: { plain: 'each dot is {count} numbers', technical: '1 px is {count} parameters' },
     here: 'this model',
     screens: 'goes on for {count} times this width',
-    width: '{count} px',
+    width: { plain: '{count} dots wide', technical: '{count} px' },
     caption: {
       plain: 'Every bar has the same scale. Step by step, a dot of the screen stands for ten times as many numbers.',
       technical: 'One linear scale for all bars. Each step puts ten times as many parameters into a pixel.',
@@ -153,7 +153,7 @@ export default texts({
     source: '[Andrej Karpathy, microgpt.py](https://gist.github.com/karpathy/8627fe009c40f57531cb18360106ce95)',
     made: [
       'The algorithm is Andrej Karpathy’s: a [gist](https://gist.github.com/karpathy/8627fe009c40f57531cb18360106ce95) of 200 lines, which his [blog post](https://karpathy.github.io/2026/02/12/microgpt/) explains. It grew out of his micrograd, makemore and nanoGPT.',
-      'This page, its reference, its engines and its list of names are by the microgpt maintainers, under the MIT license. The program computes every number in your browser. The [notebook](./microgpt.ipynb) has the same program in pieces that you can run.',
+      'This page, its reference, its engines and its list of names are by the microgpt maintainers, under the MIT license. Every number on it is computed in your browser. The [notebook](./microgpt.ipynb) has the same program in pieces that you can run.',
       'The page is built with other people’s software: [its licenses](./licenses.txt).',
     ],
   },

@@ -562,6 +562,12 @@ export interface Guesses {
   moved: number[] // [position] the probability that the change moves from some tokens to others
 }
 
+/** The guesses if one head attends differently at one position. */
+export interface Attending extends Guesses {
+  position: number
+  weights: number[] // of that head there, over the positions that it sees
+}
+
 /** A guess that one head decides: without the head, another token is the most likely next one. */
 export interface DecidingHead {
   word: string
@@ -1181,7 +1187,7 @@ export interface Requests {
   /** Return the probabilities of the next token at every position, and those before weights were changed by hand. */
   guesses: { params: { word: string }; result: Guesses & OfModel }
   /** Return the guesses if one head attended differently at one position. */
-  guesses_attending: { params: { word: string; layer: number; head: number; position: number; scale?: number; skip?: number }; result: Guesses & OfModel }
+  guesses_attending: { params: { word: string; layer: number; head: number; position: number; scale?: number; skip?: number }; result: Attending & OfModel }
   /** Return what would be guessed at a position if the residual stream were read out early, stage by stage. */
   guesses_on_the_way: { params: { word: string; position: number }; result: GuessesOnTheWay & OfModel }
   /** Return the guesses if a layer's attention or MLP did not pass on some of its numbers. */

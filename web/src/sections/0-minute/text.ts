@@ -16,7 +16,7 @@ export default texts({
     copied: { plain: 'copied', technical: 'in the data' },
     unread: { plain: 'real, never read', technical: 'held out' },
     more: 'More names',
-    counted: '{new} of {count} are new: they are not in the data.',
+    counted: '{new} of {count} are new, not in the data.',
     choose: 'Choose one, and see how it is written.',
     sampled: { plain: 'Drawn', technical: 'Sampled' },
   },

@@ -3,19 +3,19 @@
 
 import { live } from '../../live.svelte'
 import { app } from '../../state.svelte'
+import type { Guess } from '../../parts/Next.svelte'
 import { say } from '../../texts/say'
 import { guessed, place } from './place.svelte'
 import text from './text'
 
-/** Keep what is missing, and its guess, up to date while the component lives.
- *
- * `position` returns the position that asks, and `labels` the tokens so far. */
-export function missing(position: () => number, labels: () => string[]) {
+/** Keep what is missing, and its guesses, up to date while the component lives. `labels` returns the word's tokens. */
+export function missing(labels: () => string[]) {
   const words = text.figures.heads
+  const chosen = $derived(Math.min(app.position, Math.max(0, labels().length - 1)))
   const count = $derived(app.model?.config.n_head ?? 0)
   const look = $derived.by(() => {
     const [head, s] = app.off.split('@').map(Number)
-    return app.off.includes('@') && head < count && s <= position() && position() > 0 ? { head, s } : null
+    return app.off.includes('@') && head < count && s <= chosen && chosen > 0 ? { head, s } : null
   })
   const heads = $derived(
     look || !app.off
@@ -32,14 +32,7 @@ export function missing(position: () => number, labels: () => string[]) {
     numbers.length ? { word: app.word, layer: place.layer, part: 'x_attn', numbers } : null,
   )
   const blind = live('guesses_attending', () =>
-    look ? { word: app.word, layer: place.layer, head: look.head, position: position(), skip: look.s } : null,
-  )
-  const changed = $derived(
-    look
-      ? guessed(blind.value, position(), `skipping ${look.s} pos${position()}.layer${place.layer}.head${look.head}`)
-      : numbers.length
-        ? guessed(without.value, position(), `without layer${place.layer}.x_attn[${numbers}]`)
-        : undefined,
+    look ? { word: app.word, layer: place.layer, head: look.head, position: chosen, skip: look.s } : null,
   )
   const how = $derived(look ? words.blind : heads.length === count ? words.withoutAll : words.without)
   return {
@@ -49,21 +42,27 @@ export function missing(position: () => number, labels: () => string[]) {
     },
     /** What that head then takes from the other positions. */
     get shares() {
-      return look && blind.value?.position === position() ? blind.value.weights : null
+      return look && blind.value?.position === chosen ? blind.value.weights : null
     },
     /** The heads that are switched off. */
     get heads() {
       return heads
     },
-    get changed() {
-      return changed
-    },
-    get how() {
-      const { head: h = 0, s = 0 } = look ?? {}
-      return say(how, { h, s, letter: labels()[s] ?? '', heads: heads.join(', ') })
-    },
     get error() {
       return without.error || blind.error
+    },
+    /** Return what `Next` shows at a position; what is missing there may not be known yet. */
+    at(t: number): { changed?: Guess; unknown: boolean; how: string } {
+      const { head: h = 0, s = 0 } = look ?? {}
+      const changed = look
+        ? t === chosen
+          ? guessed(blind.value, t, `skipping ${s} pos${t}.layer${place.layer}.head${h}`)
+          : undefined
+        : numbers.length
+          ? guessed(without.value, t, `without layer${place.layer}.x_attn[${numbers}]`)
+          : undefined
+      const unknown = !changed && (look ? t === chosen : numbers.length > 0)
+      return { changed, unknown, how: say(how, { h, s, letter: labels()[s] ?? '', heads: heads.join(', ') }) }
     },
   }
 }

@@ -184,14 +184,14 @@ export default texts({
       head: 'head {h}',
       caption: {
         plain:
-          'A row is a letter that looks back; its shares add up to the whole. The dot is the start. Hatched: not written yet. Switch a head off, or touch a square and hide its letter from the head, and see what comes next.',
+          'A row is a letter that looks back; its shares (rounded here) add up to the whole. The dot is the start. Hatched: not written yet. Switch a head off, or touch a square and hide its letter from the head, and see what comes next.',
         technical:
           'Each row is one softmax: its cells are at least zero and sum to one. “·” is BOS. Hatched cells are later than the position that asks. Switch a head off, or pick a cell and take its key away, and see the next guess.',
       },
       allOff: 'switch all heads off',
       allOn: 'switch all heads on',
       hide: 'hide “{letter}” from head {h}',
-      sum: 'How much head {h} takes from “{other}”: the sum',
+      sum: 'show the sum: head {h} and “{other}”',
       sees: 'let head {h} see “{letter}” again',
       decides: 'One head decides what follows',
       withoutAll: { plain: 'if no letter could look back', technical: 'without any head' },

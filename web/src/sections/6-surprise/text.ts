@@ -89,7 +89,7 @@ export default texts({
       both: 'Surprise at each letter of “{word}”',
     },
     scroll: 'Each letter’s loss',
-    uniform: { plain: 'guessing blindly', technical: 'random guessing' },
+    uniform: { plain: 'knowing nothing', technical: 'random guessing' },
     mean: { plain: 'average', technical: 'mean' },
     select: 'Select {target} after {read}',
     caption: {
@@ -113,7 +113,7 @@ export default texts({
     slider: { plain: 'confidence in the right letter', technical: 'p, the probability of the right letter' },
     x: { plain: 'chance that the model gave the right letter', technical: 'probability of the actual next letter' },
     y: { plain: 'surprise', technical: 'loss (nats)' },
-    uniform: { plain: 'guessing blindly', technical: 'random guessing' },
+    uniform: { plain: 'knowing nothing', technical: 'random guessing' },
     letter: '{target}: probability {prob}, loss {loss}',
     letters: 'the word’s letters',
     shown: { plain: 'surprise', technical: '−log' },
@@ -149,7 +149,7 @@ export default texts({
   ruler: {
     title: 'What the loss means',
     certain: '0: certain and correct',
-    uniform: { plain: 'guessing blindly', technical: 'random guessing' },
+    uniform: { plain: 'knowing nothing', technical: 'random guessing' },
     usual: {
       plain: 'average over {count} names from the data',
       technical: 'mean loss on {count} documents from the data',
@@ -183,7 +183,8 @@ export default texts({
     use: 'Use this word in every figure',
     letter: { plain: '{char}: surprise {loss}', technical: '{char}: {loss} nats' },
     caption: {
-      plain: 'The stronger a letter’s color, the more it surprised the model. The thin line marks guessing blindly.',
+      plain:
+        'The stronger a letter’s color, the more it surprised the model. The thin line marks what knowing nothing costs.',
       technical:
         'The stronger the color of a letter’s tile, the larger its loss; the thin line across the bars marks random guessing.',
     },

@@ -32,7 +32,7 @@ export default texts({
     mean: 'mean of the last {width}',
     before: { plain: '“{name}”, when it was trained', technical: '“{name}”: mean of the last {width}' },
     heldOut: { plain: 'documents it never reads', technical: 'held-out loss' },
-    guessing: 'random guessing',
+    guessing: { plain: 'knowing nothing', technical: 'random guessing' },
     back: 'go back to step',
   },
 
@@ -184,12 +184,13 @@ export default texts({
     unread: { plain: 'names it has not read yet', technical: 'documents not read yet' },
     label: 'Loss on documents that were read and on documents that were not',
     count: '{count} documents',
-    guessing: 'random guessing',
+    guessing: { plain: 'knowing nothing', technical: 'random guessing' },
     nothing: 'none yet',
     elsewhere: 'This model learned another text, which is not here, so it is unknown which names it has read.',
     caption: {
       plain: 'If unread names surprise it no more than the others, it has learned what names are like, not a list.',
-      technical: 'Mean loss in nats per token over a sample of each set. A gap between the two bars is overfitting.',
+      technical:
+        'Mean loss in nats per token over a sample of each set. A gap that is wider than the samples’ chance differences is overfitting.',
     },
   },
 
@@ -234,7 +235,9 @@ export default texts({
     question: {
       asks: 'Can I see where two runs diverge?',
       words: {
-        both: ['Yes, to the step and the number. Try: another step size, another shuffle, or one changed number.'],
+        both: [
+          'Two runs with the same seed and settings are the same to the last digit. Change one thing, and the step and the number where they part are found. Try: another step size, another shuffle, or one changed number.',
+        ],
       },
     },
     title: { plain: 'Two runs', technical: 'Two runs side by side' },
