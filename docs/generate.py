@@ -34,6 +34,7 @@ PLACES = {  # the other entries of the file map: folders whose files have no fir
     "web/src/engine/": "the worker, its client and the generated protocol.ts",
     "web/src/sections/": "one folder per section, with the section's figures and text (text.ts)",
     "web/src/play/": "playback: the transport, the stage and the figure for each line",
+    "web/src/end/": "what follows the last line: all stages, the tree of the parameters, one scale, the credits",
     "web/src/parts/": "components that several figures share: curves, graphs, heatmaps and numbers",
     "web/src/motion/": "how players move: their course in time, ways between two places, and what plays by itself",
     "web/src/shell/": "the page around the sections: contents, bar, search and presenter",
