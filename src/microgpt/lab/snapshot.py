@@ -51,7 +51,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("tokens", {"text": WORD}),
     ("data", {}),
     ("shuffle", {"seed": SEED, "count": 8}),
-    ("samples", {"seed": SEED, "count": 8, "temperature": 0.5}),
+    ("samples", {"seed": SEED, "count": 6, "temperature": 0.5}),
     *(("samples", {"seed": 7, "count": 10, "temperature": temperature}) for temperature in TEMPERATURES),
     ("known", {"text": WORD}),
     ("progress", {"fresh": True}),

@@ -16,15 +16,12 @@ export default texts({
     copied: { plain: 'copied', technical: 'in the data' },
     unread: { plain: 'real, never read', technical: 'held out' },
     more: 'More names',
-    counted: '{new} of {count} are new, not in the data.',
-    choose: 'Choose one, and see how it is written.',
-    sampled: { plain: 'Drawn', technical: 'Sampled' },
+    counted: '{new} of {count} are new,',
   },
   map: {
     title: {
       plain: 'How it guesses the next letter of “{word}”',
       technical: 'The forward pass for “{word}”',
-      both: 'How it guesses the next letter of “{word}”: the forward pass',
     },
     start: { plain: 'start', technical: 'BOS' },
     end: { plain: 'end', technical: 'BOS' },
@@ -39,8 +36,10 @@ export default texts({
     scores: { plain: 'The score of each letter', technical: 'Logits' },
     bars: { plain: 'The likeliest next letters', technical: 'Most likely next tokens' },
     legend: {
-      plain: 'Every square is one number. Color means above zero, gray below; the stronger, the larger.',
-      technical: 'Every cell is a number of the running program. Open one to see the sum that produced it.',
+      plain:
+        'Choose a name above, and see it written. Every square is one number. Color means above zero, gray below; the stronger, the larger.',
+      technical:
+        'Choose a name above, and see it written. Every cell is a number of the running program. Open one to see the sum that produced it.',
     },
     letters: {
       title: { plain: 'Read', technical: 'Tokens', both: 'Read: tokens' },
