@@ -1,8 +1,22 @@
-// The technical names of the numbers on the way to another number; src/microgpt/tracing/inner_names.py lists them. {owner}
+// The names of the numbers on the way to another number; src/microgpt/tracing/inner_names.py lists them. {owner}
 // is the other number's path, {i} the index of a term.
 import { texts } from '../texts/texts'
 
 export default texts({
+  plain: {
+    term: 'one product in the sum',
+    sum: 'a running total',
+    total: 'the whole sum',
+    inverse: 'one divided by the sum',
+    exp: 'a score, made positive',
+    shifted: 'a number, moved a little',
+    minus_largest: 'the largest score, to take off',
+    scaled: 'a score, made bolder or tamer',
+    eps: 'a tiny number, for safety',
+    relu: 'a yes, before it is squared',
+    log: 'the surprise, with a minus',
+    minus_one: 'the −1 that turns the minus around',
+  },
   roles: {
     term: '{owner}: product {i}',
     sum: '{owner}: sum of 0–{i}',

@@ -6,12 +6,14 @@ import text from './nodes.text'
 
 const ROLES: Record<string, string> = text.roles
 
-/** Return a node's name: everyday words in plain, and otherwise its path and role. `bare` leaves out the position and the
- * layer, where a figure says them. */
+const PLAIN: Record<string, string> = text.plain
+
+/** Return a node's name: everyday words in plain, and otherwise its path and role. `bare` is for a box in a graph: it
+ * leaves out what the boxes around it say, which in technical words are the position and the layer. */
 export function nodeName(path: string, bare = false): string {
-  if (app.level === 'plain') return everyday(path)
   const shown = bare ? path.replace(/^pos\d+\.(layer\d+\.)?/, '') : path
   const [, owner, role, i] = /^(.+)\.([a-z_]+?)(\d*)$/.exec(shown) ?? []
+  if (app.level === 'plain') return (bare && PLAIN[role]) || everyday(path)
   const words = ROLES[`${/\w+$/.exec(owner ?? '')?.[0]}.${role}`] ?? ROLES[role]
   return words ? words.replace('{owner}', owner).replaceAll('{i}', i) : shown
 }
