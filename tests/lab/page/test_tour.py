@@ -173,7 +173,10 @@ def test_captions_are_short_and_plain(tour: Tour) -> None:
 def test_plain_shows_no_code(tour: Tour) -> None:
     for at in (1, 5, 20):
         assert tour.open(at)["code"] == ""
-        assert tour.page.locator(".variables:visible, .source:visible, main figure .head button:has-text('line')").count() == 0
+        assert (
+            tour.page.locator(".variables:visible, .source:visible, main figure .head button:has-text('line')").count()
+            == 0
+        )
         assert tour.open(at, level="both")["code"]
         assert tour.page.locator(".variables").count() == 1
 
