@@ -154,9 +154,8 @@ def test_every_beat_exists_in_a_model_with_two_layers(visit: Visit) -> None:
         shown = tour.read()
         assert not shown["empty"], shown
         codes.append(shown["code"])
+        assert at != 7 or "layer1" in shown["drawn"]  # the last layer
     assert len(set(codes)) >= BEATS - 2  # two lines have two beats
-    paths = [path for path, _ in tour.open(7, level="both")["numbers"]]
-    assert any(path.startswith("pos4.layer1.q") for path in paths)
 
 
 def test_captions_are_short_and_plain(tour: Tour) -> None:
