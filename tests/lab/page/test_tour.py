@@ -195,13 +195,15 @@ def test_the_button_plays_the_tour_and_playing_is_stepping(clocked: Tour) -> Non
     clocked.start()
     assert clocked.plays
     played = [clocked.read()]
+    spent = 0  # ms of the beat that have passed
     while clocked.at < BEATS - 1:
         before = clocked.at
-        clocked.page.clock.run_for(lasts(played[-1]["caption"]) - 200)  # a beat lasts as long as its words take to read
+        clocked.page.clock.run_for(lasts(played[-1]["caption"]) - spent - 200)  # as long as its words take to read
         assert clocked.at == before
         clocked.page.clock.run_for(400)
         assert clocked.at == before + 1
         played.append(clocked.read())
+        spent = 200
     clocked.page.clock.run_for(20_000)
     assert not clocked.plays
     for beat in reversed(played[:-1]):
