@@ -310,9 +310,9 @@ def test_the_switch_keeps_the_moment(tour: Tour) -> None:
     for at in range(BEATS - 1):
         beat = tour.open(at, level="both")
         tour.press("every statement")
-        tour.page.locator("main .line code").wait_for()
+        tour.page.locator("main .line > code").wait_for()
         tour.page.evaluate("idle()")
-        assert tour.page.locator("main .line code").inner_text() == beat["code"]
+        assert tour.page.locator("main .line > code").inner_text() == beat["code"]
         assert tour.page.locator("main figure h3").inner_text() == beat["figure"]
         head.press("the tour")
         assert tour.read() == beat
@@ -325,7 +325,7 @@ def test_a_statement_between_two_beats_belongs_to_the_beat_before(tour: Tour, ch
     head = Head(tour.tab)
     tour.open({"forward": 5, "backward": 20, "loss": 17}[chapter])
     tour.press("every statement")
-    tour.page.locator("main .line code").wait_for()
+    tour.page.locator("main .line > code").wait_for()
     tour.tab.go(play=chapter, at=head.at + by, word="emma")
     tour.page.evaluate("idle()")
     head.press("the tour")
