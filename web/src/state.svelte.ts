@@ -2,7 +2,7 @@
 // hand-edited weights are never saved there.
 
 import type { Config, Requests } from './engine/protocol'
-import { chapters, END } from './play/chapters'
+import { chapters, END, TOUR } from './play/chapters'
 import { NAMES } from './sections/names'
 import { own } from './shell/own.svelte'
 
@@ -20,8 +20,8 @@ const DEFAULTS = {
   number: '',
   level: 'both' as Level,
   theme: 'auto' as Theme,
-  play: '', // the playhead's chapter, '' if the playhead is closed
-  at: 0, // the playhead's moment
+  play: '', // the playhead's chapter or the tour, '' if the playhead is closed
+  at: 0, // the playhead's moment, or the tour's beat
   weight: '', // the parameter whose update is played
   run: '', // the id of a pretrained run other than the one that the page opens with
   step: -1, // the model's training step; -1 for a pretrained model
@@ -39,7 +39,7 @@ const VALID: { [Key in keyof Saved]?: (value: Saved[Key]) => boolean } = {
   section: (section) => section in NAMES,
   level: (level) => ['plain', 'technical', 'both'].includes(level),
   theme: (theme) => ['auto', 'light', 'dark'].includes(theme),
-  play: (play) => [END, ...chapters.map(({ name }) => name as string)].includes(play),
+  play: (play) => [END, TOUR, ...chapters.map(({ name }) => name as string)].includes(play),
   exercise: (id) => /^[a-z0-9-]+$/.test(id),
   off: (off) => /^(\d+(,\d+)*|\d+@\d+)?$/.test(off),
   run: (run) => ['', 'published'].includes(run),
@@ -97,6 +97,7 @@ class App {
   hide = $state(DEFAULTS.hide)
 
   // Not in the fragment
+  starts = $state(false) // whether the tour plays as soon as it is there: the reader has asked for it
   model = $state.raw<Requests['model']['result'] | null>(null) // as last reported by the session
   lines = $state.raw<number[]>([]) // source lines that the current figure is about
   phase = $state<'loading' | 'ready' | 'failed'>('loading') // whether Python has loaded

@@ -12,12 +12,12 @@ export interface Course {
 export interface Pace {
   length: number // the number of moments
   pace: number // ms per moment
-  travel: number // the share of the pace that an arrival takes
+  travel: number // the share of the pace that an arrival takes; 0 if nothing is on its way
 }
 
 /** Return how much of the arrival has passed, from 0 to 1. */
 export function arrivalOf({ passed }: Course, { pace, travel }: Pace): number {
-  return Math.min(1, passed / (pace * travel))
+  return travel ? Math.min(1, passed / (pace * travel)) : 1
 }
 
 /** Return a course that has arrived at a moment. */

@@ -20,6 +20,7 @@ export const chapters: Act[] = [
   { name: 'sample', section: 9, ...text.sample },
 ]
 export const END = 'end' // the big picture, after the last chapter
+export const TOUR = 'tour' // some moments of all chapters, with captions
 
 /** For each section, the chapter that plays the section's subject, and the line where the subject starts. */
 export const placeOf: Record<number, { chapter: string; line: string }> = {

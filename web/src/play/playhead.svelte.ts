@@ -1,4 +1,5 @@
-// The playhead: a moment of a chapter, which is an execution of the reference that the session recorded.
+// The playhead: a moment of a chapter, which is an execution of the reference that the session recorded. The tour places
+// it at the moment of its current beat.
 //
 // A moment is the arrival at a statement or, inside the weighted sums of linear(), one row of the matrix; in backward,
 // whose line runs tens of thousands of times, a moment is one +=. A moment's depth determines what stepping over skips.
@@ -7,7 +8,8 @@ import type { Chapter, BackwardStep, PlayEvent } from '../engine/protocol'
 import { latest } from '../latest'
 import { app } from '../state.svelte'
 import { reference, lineOf } from '../source/lines.svelte'
-import { END, chapters } from './chapters'
+import { END, TOUR, chapters } from './chapters'
+import { beats, type Beat } from './tour'
 
 export interface Moment {
   event?: PlayEvent
@@ -28,8 +30,10 @@ const CHAPTER_OF: Record<string, string> = {
   ...{ loss: 'loss', adam: 'adam', sample: 'sample' },
 }
 
+const textAt = (line: number) => (reference.source?.lines[line - 1] ?? '').trim()
+
 class Playhead {
-  story = $state.raw<Chapter>() // the chapter app.play, once it has arrived
+  told = $state.raw<Chapter>() // the chapter that arrived last
   passing = $state.raw<BackwardStep>() // the current += in backward
   wanted = $state('') // the beginning of the line to go to when the chapter arrives
   #opening = latest(() => `${app.play} ${app.at}`)
@@ -49,6 +53,11 @@ class Playhead {
     })
   }
 
+  beat = $derived(app.play === TOUR ? beats[Math.min(app.at, beats.length - 1)] : undefined)
+  chapter = $derived<string>(this.beat?.chapter ?? app.play)
+  /** The current chapter, once it has arrived: what is shown never belongs to another one. */
+  story = $derived(this.told?.chapter === this.chapter && reference.source ? this.told : undefined)
+
   /** The moments of a chapter that is played event by event: [event, row]. */
   #moments = $derived.by(() => {
     const found: [number, number][] = []
@@ -66,7 +75,7 @@ class Playhead {
   #starts = $derived(new Set(this.story?.facts.numbers_met))
 
   length = $derived(this.#isBackward ? PREAMBLE.length + (this.story?.facts.steps ?? 0) : this.#moments.length)
-  at = $derived(Math.max(0, Math.min(app.at, this.length - 1)))
+  at = $derived(Math.max(0, Math.min(this.beat ? this.momentOf(this.beat) : app.at, this.length - 1)))
   now = $derived(this.length ? this.moment(this.at) : undefined)
 
   moment(at: number): Moment {
@@ -88,6 +97,33 @@ class Playhead {
     }
     const [i, row] = this.#moments[at]
     return this.story!.events[i].depth + (row < 0 ? 0 : 1)
+  }
+
+  /** Return the moment of a beat of the current chapter. */
+  momentOf({ line, nth = -1, meets }: Beat): number {
+    if (meets) {
+      const met = this.story?.facts.tensors_met?.filter(([, name]) => meets.test(name)) ?? []
+      return PREAMBLE.length + ((met.at(nth) ?? met[0])?.[0] ?? 0)
+    }
+    if (this.#isBackward) return PREAMBLE.indexOf(line)
+    const found = this.#moments.flatMap(([i, row], at) =>
+      row < 0 && textAt(this.story!.events[i].line).startsWith(line) ? [at] : [],
+    )
+    return found.at(nth) ?? found[0] ?? 0
+  }
+  /** Return the beat at the current moment, or the last one before it. */
+  nearest(): number {
+    const own = beats.flatMap((beat, i) => (beat.chapter === this.chapter ? [{ i, at: this.momentOf(beat) }] : []))
+    const before = own.filter(({ at }) => at <= this.at)
+    return before.length
+      ? before.reduce((best, one) => (one.at >= best.at ? one : best)).i
+      : Math.max(0, (own[0]?.i ?? 0) - 1)
+  }
+  /** Change between the tour and every statement, at the same moment. */
+  switch(): void {
+    this.playing = false
+    const to = this.beat ? ([this.chapter, this.at] as const) : ([TOUR, this.nearest()] as const)
+    ;[app.play, app.at] = to
   }
 
   // --- The moment that a step leads to, or the chapter's end or beginning if there is no such moment
@@ -116,7 +152,9 @@ class Playhead {
   }
 
   go(at: number): void {
-    if (this.length) app.at = Math.max(0, Math.min(at, this.length - 1))
+    if (!this.length) return
+    app.play = this.chapter // the moments between the beats are not on the tour
+    app.at = Math.max(0, Math.min(at, this.length - 1))
   }
   step(at: number): void {
     this.playing = false
@@ -144,7 +182,7 @@ class Playhead {
     }
     const called = reference.source?.functions.findLast(({ first, last }) => first <= line && line <= last)?.name ?? ''
     const other = CHAPTER_OF[called]
-    if (other && other !== app.play) this.open(other, reference.source!.lines[line - 1])
+    if (other && other !== this.chapter) this.open(other, reference.source!.lines[line - 1])
   }
   /** Return the next chapter; the big picture follows the last chapter. */
   following(): string {
@@ -157,7 +195,7 @@ class Playhead {
     app.at = 0
   }
   get text(): string {
-    return (reference.source?.lines[(this.now?.line ?? 0) - 1] ?? '').trim().replace(/ {2}# .*/, '')
+    return textAt(this.now?.line ?? 0).replace(/ {2}# .*/, '')
   }
 }
 

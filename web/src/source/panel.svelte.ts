@@ -1,6 +1,7 @@
 // Whether the source panel is open: as the reader last left it. Before that, it is closed in plain words, except while
 // the program plays line by line.
 
+import { TOUR } from '../play/chapters'
 import { app } from '../state.svelte'
 
 const KEY = 'microgpt.source'
@@ -10,7 +11,7 @@ class Panel {
 
   get isOpen(): boolean {
     if (app.hides('source')) return false
-    return this.#chosen ? this.#chosen === 'open' : app.level !== 'plain' || app.play !== ''
+    return this.#chosen ? this.#chosen === 'open' : app.level !== 'plain' || !['', TOUR].includes(app.play)
   }
   /** Open the panel for something that needs it, for now. */
   reveal(): void {

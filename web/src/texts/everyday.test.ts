@@ -47,7 +47,8 @@ test.each([
   ['pos2.layer0.attn_weights.head2[2]', 'how much head 2 of letter 2 looks at letter 2 itself'],
   ['layer0.attn_wq[9][5]', 'number 5 of row 9 of the search table'],
   ['layer1.attn_wq', 'search table (layer 1)'],
-  ['pos3.loss.log', 'a step on the way to the surprise at what follows letter 3'],
+  ['pos3.loss.log', 'the surprise at what follows letter 3, with a minus'],
+  ['pos3.probs[4].exp', 'the score behind the chance of 4 to follow letter 3, made positive'],
   ['loss.sum2', 'a running total for the average surprise at the word'],
   [
     'd pos3.loss / d pos3.logits[0]',

@@ -218,7 +218,8 @@ def documents(run: LabRun) -> Chapter:
     story = Story()
     for event in reading:
         _describe_texts(event, "return", before)
-        story.add({**event, "known": {"path": {"value": run.text.name}}}, first=[])
+        first = before[:SHOWN] if "return" in event["changed"] else []
+        story.add({**event, "known": {"path": {"value": run.text.name}}}, first=first)
     texts = before
     shuffle, prints = line_of("rng.shuffle", run.program), line_of('print(f"num docs', run.program)
     for event in running:
@@ -228,7 +229,7 @@ def documents(run: LabRun) -> Chapter:
             story.add(event, first=texts[:SHOWN], **more)
             continue
         event["changed"]["docs"] = _texts(now)
-        story.add(event, first=before[:SHOWN])
+        story.add(event, first=now[:SHOWN])  # as its variables: after the statement, whose swaps follow one by one
         texts = list(before)
         for turn, (i, j) in enumerate(exchanges):
             shown = turn < EXCHANGES or turn >= len(exchanges) - EXCHANGES
