@@ -96,7 +96,7 @@ export default texts({
     title: 'Added to the notes',
     ...caption(
       'What the letter brought back is added to the numbers it had before. Nothing is replaced: like somebody studying, the model writes new notes beside the old ones.',
-      'After `attn_wo` has mixed the heads, the residual connection adds x as it was before the block. An addition passes gradients on unchanged, which keeps deep models trainable.',
+      'After `attn_wo` has mixed the heads, the residual connection adds the unchanged x from before the block. An addition passes gradients on unchanged, which keeps deep models trainable.',
     ),
   },
   think: {
@@ -109,7 +109,7 @@ export default texts({
   keep: {
     title: 'The notes are complete',
     ...caption(
-      'The answers are added to the notes as well. The same short list of numbers now holds all that the model has gathered about this letter and those before it.',
+      'The answers are added to the notes as well. The same short list of numbers now holds everything the model has gathered about this letter and those before it.',
       '`mlp_fc2` maps back to {n_embd} components, which are added to the residual stream. A layer is one attention block and one MLP; larger models stack many layers.',
     ),
   },
