@@ -22,6 +22,7 @@ export type Kind =
   | 'alphabet'
   | 'shapes'
   | 'settings'
+  | 'loop'
   | 'keys'
   | 'values'
   | 'vectors'
@@ -38,6 +39,7 @@ export function figureOf(story: Chapter, event: PlayEvent | undefined, line: str
   if (story.chapter === 'data' && event) {
     if (['shapes', 'init'].includes(event.function) || line.startsWith('state_dict = '))
       return { kind: 'shapes', title: say(titles.shapes) }
+    if (line.startsWith('for step in ')) return { kind: 'loop', title: say(titles.loop) }
     const reads = event.function !== 'main' || line.startsWith('rng')
     return reads
       ? { kind: 'documents', title: say(titles.documents) }

@@ -50,6 +50,7 @@ export default texts({
     shapes: { plain: 'The model’s tables', technical: 'The model’s matrices' },
     documents: { plain: 'The texts to learn from', technical: 'The documents' },
     settings: { plain: 'Settings', technical: 'What main() sets' },
+    loop: { plain: 'The surprise becomes smaller', technical: 'The loss of each step' },
     adam: { plain: 'One number moves', technical: 'One parameter moves' },
     product: { plain: 'A table mixes the numbers', technical: 'A matrix times a vector' },
     head: 'Head {head} looks back',
@@ -213,6 +214,16 @@ export default texts({
   },
 
   settings: { printed: 'Printed output' },
+
+  loop: {
+    curve: { plain: 'How surprised it was at each step', technical: 'Loss at each step' },
+    step: { plain: 'steps', technical: 'step' },
+    loss: { plain: 'surprise', technical: 'loss, nats per token' },
+    each: { plain: 'one text', technical: 'loss of each document' },
+    mean: 'mean of the last {width}',
+    uniform: { plain: 'knowing nothing', technical: 'random guessing' },
+    none: 'This model has not been trained here.',
+  },
 
   variables: {
     label: 'Variables at line {line}',
