@@ -6,6 +6,7 @@ The tests hold the page's scripts and the client's responses, and release them o
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
@@ -76,6 +77,8 @@ class Held:
         wanted = {name: f".{part}" for name, part in PARTS.items() if f"{name}=" in address}
         if "play" not in wanted:
             wanted["section"] = "main > figure, main > :has(figure)"
+        elif re.search("play=(backward|sample)", address):
+            wanted["chapter"] = "main .chapter"  # only Python can record it
         elif "play=end" not in address:
             wanted["chapter"] = "main .line"
         for selector in wanted.values():

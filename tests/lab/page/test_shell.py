@@ -237,8 +237,8 @@ def test_leaving_the_playhead_restores_the_scroll_position(shell: Visit, size: s
     before = figure.bounding_box()["y"]
     assert shell.page.evaluate("scrollY") > 1000
     shell.page.get_by_role("button", name="Play the program").click()
-    shell.page.locator("main .line").wait_for()
-    assert shell.page.evaluate("scrollY") < 100  # the playhead begins at its top
+    shell.page.locator("main .beat").wait_for()
+    assert 0 <= shell.page.locator("main .beat").bounding_box()["y"] < 200  # the tour begins at its top
     LEAVE[way](shell.page)
     shell.page.locator(".transport").wait_for(state="detached")
     shell.settle()
@@ -249,7 +249,7 @@ def test_another_section_begins_at_its_top(shell: Visit) -> None:
     go(shell, section=5)
     shell.page.evaluate("scrollTo(0, 2000)")
     shell.page.get_by_role("button", name="Play the program").click()
-    shell.page.locator("main .line").wait_for()
+    shell.page.locator("main .beat").wait_for()
     shell.page.get_by_role("link", name="Training").click()
     shell.page.locator(".transport").wait_for(state="detached")
     shell.settle()
