@@ -90,7 +90,7 @@ def test_a_false_claim_is_reported_with_its_text_its_expression_and_its_values(c
         ("after('reset').after('train', steps=0).loss('emma') < 3", "fails: train: steps must be"),
         ("ask('reset')['step'] == 0", "fails: reset changes the model for every claim: use after('reset', ...)"),
         ("moves('Ëmma') == []", "fails: the model cannot read 'Ë' in 'Ëmma'"),
-        ("after('reset') == 3", "is False; after('reset') = the model “random”"),
+        ("after('reset') == 3", "is False; after('reset') = the model “my run”"),
         ("ask('loss')['mean'] < 3", "fails: loss: loss requires the parameter 'word'"),
         ("losses('emma')[9] < 3", "fails: IndexError("),
         ("len(model['symbols']) == 3", "is False; model = {'run': "),
