@@ -146,6 +146,12 @@ def test_a_cell_takes_a_single_look_away(forward: Visit, truth: Truth) -> None:
     assert all(one.path.startswith("pos3.probs") for one in next_of(forward, "Every head, every position"))
 
 
+def test_a_link_keeps_the_picked_letter(forward: Visit) -> None:
+    forward.section(5, word="emma", position=3, number="pos3.layer0.attn_weights.head2%5B1%5D")
+    forward.page.get_by_role("button", name="hide “e” from head 2").wait_for()
+    forward.page.keyboard.press("Escape")
+
+
 def test_six_beats_lead_to_the_models_guess(forward: Visit, truth: Truth) -> None:
     forward.section(4, word="emma", position=3)
     beats = forward.page.locator(".beats > li")

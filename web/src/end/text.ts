@@ -126,7 +126,6 @@ export default texts({
     attention: { plain: 'look back', technical: 'attention' },
     mlp: { plain: 'think', technical: 'MLP' },
     shape: '{rows} × {columns}',
-    sum: 'Together',
     caption: {
       plain:
         'Each bar is a table of numbers, as long as the table is large. Training changed these numbers, and nothing else.',
