@@ -19,6 +19,8 @@ export const chapters: Act[] = [
   { name: 'adam', section: 7, ...text.adam },
   { name: 'sample', section: 9, ...text.sample },
 ]
+/** Return the title of a chapter; an empty one for what is no chapter. */
+export const titleOf = (name: string): Text => chapters.find((chapter) => chapter.name === name)?.title ?? ''
 export const END = 'end' // the big picture, after the last chapter
 export const TOUR = 'tour' // some moments of all chapters, with captions
 
