@@ -184,6 +184,11 @@ class Visit:
         )
         self.settle()
 
+    def unfold(self, details: Any) -> None:
+        """Open what folds: an earlier test in this tab may have opened it, and the page keeps some open."""
+        if not details.evaluate("(e) => e.open"):
+            details.locator("summary").click()
+
     def linked(self, part: str) -> str:
         """Wait until the address contains a text, and return its fragment: playback updates it only now and then."""
         self.page.wait_for_function("(part) => location.hash.includes(part)", arg=part)

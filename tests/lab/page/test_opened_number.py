@@ -49,8 +49,7 @@ def open_number(tab: Visit, path: str) -> None:
     tab.page.locator(".opened h2").filter(has_text=path).wait_for()
     tab.page.locator(".opened details").last.wait_for()
     for details in tab.page.locator(".opened details").all():
-        if not details.evaluate("(e) => e.open"):
-            details.locator("summary").click()
+        tab.unfold(details)
     tab.page.wait_for_function("() => unanswered === 0", timeout=180_000)
     tab.page.locator(".opened .graph .turn").wait_for()
     tab.settle()
