@@ -21,7 +21,9 @@ def test_a_watched_training_makes_the_same_run_and_shows_each_step_as_it_was(lab
     assert [seen["step"] for seen in close_ups] == [50, 100, 150, 200]
     for seen in close_ups:
         nats = [-math.log(letter["prob"]) for letter in seen["letters"]]
+        assert [letter["surprise"] for letter in seen["letters"]] == nats
         assert sum(nats) / len(nats) == pytest.approx(plain[seen["step"] - 1], abs=1e-12)
+        assert seen["loss"] == plain[seen["step"] - 1]
     assert [event["row"]["step"] for event in events if event["row"]] == [100, 200]
     assert events[-1]["mean"] == pytest.approx(sum(plain[-30:]) / 30)
     assert lab.ask("progress")["rows"][1:] == [event["row"] for event in events if event["row"]]
@@ -36,6 +38,18 @@ def test_a_close_up_of_the_next_step_is_what_the_step_then_does(lab: Lab) -> Non
     assert lab.state() == state
     event = lab.train(1, watch=1)
     assert event["close_up"] == ahead
+
+
+def test_a_close_up_has_the_gradient_of_the_whole_batch_before_clipping(lab: Lab) -> None:
+    lab.ask("reset", config={"num_steps": 20, "batch_size": 3, "clip": 1e-3})
+    lab.train(5)
+    ahead = lab.ask("progress")["next"]
+    session = lab.session.active
+    engine = session.scratch()
+    assert ahead["loss"] == engine.backward(session.sequences(5))
+    place = session.model.offsets["wte"].start + session.run.tokenizer.bos * 16
+    assert [moved["grad"] for moved in ahead["moved"]] == list(engine.grads[place : place + 16])
+    assert max(abs(moved["delta"]) for moved in ahead["moved"]) < 0.02
 
 
 def test_a_fresh_run_is_described_without_changing_the_model(lab: Lab) -> None:

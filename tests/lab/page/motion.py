@@ -51,7 +51,7 @@ class Mover:
     def __init__(self, tab: Visit, title: str) -> None:
         self.tab, self.page = tab, tab.page
         heading = self.page.get_by_role("heading", name=title, exact=True)
-        self.figure = self.page.locator("figure").filter(has=heading)
+        self.figure = self.page.locator("[data-act], figure").filter(has=heading).last  # an act is inside a figure
         self.player = self.figure.locator(".player")
         self.scrubber = self.player.locator("input[type=range]")
 
@@ -145,14 +145,16 @@ CASES = [
     Case("blame", 2, "An expression and its gradients", changes=32),
     Case("road", 4, "One position, beat by beat", changes=64),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
+    Case("cache", 5, "The lists grow", "Where do the earlier letters wait?", changes=48),
     Case(
         "hikers",
         7,
         "Two hikers: gradient descent and Adam on a real loss surface",
         "How do two hikers find the valley?",
     ),
+    Case("loop", 8, "The loop: one step"),
 ]
-ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, HIKERS = CASES
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, CACHE, HIKERS, LOOP = CASES
 
 
 def show(tab: Visit, case: Case) -> Mover:

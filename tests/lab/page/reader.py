@@ -89,5 +89,5 @@ class Reader:
 
     def train(self, steps: int) -> None:
         self.page.get_by_role("button", name=f"train {steps}", exact=True).click()
-        self.page.get_by_role("button", name="Pause").wait_for(state="detached", timeout=WAIT)
+        self.page.get_by_role("button", name="Pause training").wait_for(state="detached", timeout=WAIT)
         self.tab.settle()

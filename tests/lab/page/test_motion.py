@@ -99,7 +99,7 @@ def test_a_player_plays_once_by_itself_and_a_touch_stops_it(
     assert mover.at == on_the_way
     mover.run(100)
     assert mover.player.locator("button.primary").is_visible()
-    mover.figure.locator("h3").dispatch_event("pointerdown")
+    mover.figure.locator("h3, h4").first.dispatch_event("pointerdown")
     assert not mover.plays
     state, places = mover.state(), mover.places()
     mover.run(3000)

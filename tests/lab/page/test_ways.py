@@ -12,7 +12,22 @@ from microgpt.lab.runs import opening
 from microgpt.lab.runs.texts import Text
 from microgpt.lab.session import Session
 
-from lab.page.motion import ARRIVAL, FRAME, HIKERS, SCALE, SHUFFLE, SIGNAL, SPOTLIGHT, TOKENIZER, Clocked, middle, ways
+from lab.page.motion import (
+    ARRIVAL,
+    CACHE,
+    FRAME,
+    HIKERS,
+    LOOP,
+    SCALE,
+    SHUFFLE,
+    SIGNAL,
+    SPOTLIGHT,
+    TOKENIZER,
+    Case,
+    Clocked,
+    middle,
+    ways,
+)
 from lab.page.truth import Truth
 from lab.session_client import ask
 
@@ -47,9 +62,10 @@ def test_a_letter_travels_through_all_stations_and_then_the_next_one_is_read(clo
         assert "position=" not in mover.page.evaluate("location.hash")  # other sections keep the reader's
 
 
-def test_a_signal_travels_through_all_stages(clocked: Clocked) -> None:
-    mover = clocked.stopped(SIGNAL)
-    stations = mover.figure.locator("ol > li")
+@pytest.mark.parametrize("case", [SIGNAL, LOOP], ids=lambda case: case.name)
+def test_a_signal_and_a_document_travel_through_all_stations(clocked: Clocked, case: Case) -> None:
+    mover = clocked.stopped(case)
+    stations = mover.figure.locator("ol:has(> .traveller) > li")
     tops = [mover.box(stations.nth(i))[3] for i in range(stations.count())]
     assert len(tops) == mover.last + 1
     for at in range(1, len(tops)):
@@ -59,7 +75,7 @@ def test_a_signal_travels_through_all_stages(clocked: Clocked) -> None:
         assert ys == sorted(ys)
         assert len({*ys}) >= 6
         assert ys[-1] == pytest.approx(tops[at] - tops[at - 1], abs=1)
-        assert mover.figure.locator("ol > li.pending").count() == mover.last - at
+        assert mover.figure.locator("li.pending").count() == mover.last - at
 
 
 def test_the_bars_of_the_scale_shrink_together(clocked: Clocked) -> None:
@@ -255,3 +271,29 @@ def test_a_hiker_who_leaves_the_map_is_marked_at_its_edge(clocked: Clocked) -> N
     finally:
         mover.figure.get_by_role("button", name="reset").click()
         clocked.tab.settle()
+
+
+def test_a_key_and_a_value_drop_into_the_lists_and_the_query_passes_the_keys(clocked: Clocked) -> None:
+    mover = clocked.stopped(CACHE)
+    rows = mover.figure.locator("tbody tr")
+    tops = [mover.box(rows.nth(s))[3] for s in range(5)]
+    for t in range(1, 5):
+        mover.press("Step")
+        frames = [*mover.frames(44)]
+        assert mover.at == t
+        for what in ("key", "value"):
+            ys = [next(place for place in places if place[0] == what)[3] for places in frames]
+            assert ys == sorted(ys)
+            assert len({*ys}) >= 6
+            assert ys[0] == pytest.approx(tops[0] - tops[t] + ys[-1], abs=1)  # from above the first row ...
+            assert tops[t] - 1 <= ys[-1] <= tops[t] + 8  # ... into its own
+        asks = [place[3] for places in frames for place in places if place[0] == "query"]
+        assert asks == sorted(asks)
+        assert len({*asks}) >= 6
+        assert asks[0] == pytest.approx(tops[0], abs=6)
+        assert tops[t - 1] <= asks[-1] <= tops[t] + 6
+    mover.scrub(0)
+    mover.press("Step")
+    mover.run(600)  # the key has dropped, the query has not passed it yet
+    hidden = mover.figure.locator("tbody tr").nth(1).locator(".away").count()
+    assert hidden == 2

@@ -28,6 +28,7 @@ from microgpt.runs.run import VAL_DOCUMENTS, Run
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import trace
 
+from lab.page import by_step
 from lab.page.missing import attending, read_out, without
 
 # The models whose sizes section 3 shows: vocab_size, n_embd, n_layer, block_size
@@ -359,24 +360,7 @@ class Truth:
         text = self.run.sample(1, temperature=self.temperature, seed=7)[0]
         return sorted(distance(text, name) for name in {self.data.text(i) for i in self.run.order})
 
-    # --- training from random weights, as section 8 shows it
-
-    def begun(self, steps: int) -> Run:
-        """Return a run with the default settings on the bundled names after some steps."""
-        run = Run.begin("names", val_fraction=0.1)
-        for _ in run.steps(until=steps):
-            pass
-        return run
-
-    def read_by_step(self, step: str, position: str, target: str) -> float:
-        run = self.begun(int(step) - 1)
-        tokens = run.data.sequence(run.order[int(step) - 1])
-        model = ScalarModel(run.engine.params, run.config, len(run.tokenizer.symbols))
-        return float(forward(tokens, model)[f"pos{position}.probs"].numbers[int(target)])
-
-    def moved_by(self, step: str, path: str) -> float:
-        before, after = (self.begun(int(step) - 1 + made).engine.params[self.place(path)] for made in (0, 1))
-        return after - before
+    # --- training
 
     def memorized(self, which: str) -> float:
         order, step = self.run.order, self.run.step
@@ -465,8 +449,9 @@ class Truth:
             lambda t, step: math.fsum(t.losses[max(0, int(step) - 30) : int(step)]) / min(30, int(step)),
         ),
         (r"learning_rate\[(\d+)\]", lambda t, step: 0.01 * (1 - (int(step) - 1) / 1000)),
-        (r"step(\d+)\.pos(\d+)\.probs\[(\d+)\]", read_by_step),
-        (r"moved\[(\d+)\] (\S+)", moved_by),
+        (r"step(\d+)\.(pos\d+\.(?:loss|probs))(?:\[(\d+)\])?", lambda t, *part: by_step.read(*part)),
+        (r"step(\d+)\.grad (\S+)", lambda t, step, path: by_step.traced(step, t.place(path))),
+        (r"moved\[(\d+)\] (\S+)", lambda t, step, path: by_step.moved(step, t.place(path))),
         (r"memorized\.(read|unread)", memorized),
         (r"compared (a|b) (\S+)", compared),
         (r"setting (a|b) (\w+)", different),

@@ -857,11 +857,13 @@ export interface ReadLetter {
   target: string
   path: string
   prob: number
+  surprise: Num // -log(prob), in nats
 }
 
-/** The change that a step makes to a weight. */
+/** The gradient of a weight in a step, and the change that the step makes to the weight. */
 export interface Moved {
   path: string
+  grad: Num // before any clipping
   delta: number
 }
 
@@ -870,6 +872,7 @@ export interface CloseUp {
   step: number // counting from 1
   document: string // the last document of the step's batch
   letters: ReadLetter[] // empty for an edited program
+  loss: Num // of the step's batch, in nats per token, before the update
   learning_rate: number
   moved: Moved[] // the weights of BOS's row of wte, which every step moves
 }

@@ -30,7 +30,7 @@ function asked(): boolean {
 /** Call `play` once when the figure around a player's controls comes into view, unless the reader has used the figure.
  * Call `stop` whenever the reader touches anything in the figure except the controls. Return how to end this. */
 export function greet(controls: HTMLElement, name: string, play: () => void, stop: () => void): () => void {
-  const figure = controls.closest('figure')
+  const figure = controls.closest<HTMLElement>('[data-act], figure') // an act is a part of a larger figure
   if (!figure || greeted().includes(name)) return () => {}
   let begun = false
   const touch = (event: Event) => {

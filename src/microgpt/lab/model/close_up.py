@@ -1,10 +1,11 @@
-"""A training step up close: its document, each letter's probability, and the weights it moves.
+"""A training step up close: its document, each letter's probability, and the gradient and the update of some weights.
 
 The request `progress` shows a run at rest; `train` (train.py) sends the same while the run is trained.
 """
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,17 @@ class Watched:
         self.rate = run.rate(run.step)
         self.batch = [truncated(tokens, run.config) for tokens in run.sequences(run.step)]
         self.letters = _letters(run, self.batch[-1])
-        self.before = _weights(run, run.engine)
+        self.before = _weights(run, run.engine.params)
+        self.loss, self.grads = self._traced()
+
+    def _traced(self) -> tuple[float, array[float]]:
+        """Return the step's loss and its gradients, before any clipping."""
+        copy = self.run.scratch()
+        try:
+            loss = copy.backward(self.batch)
+        except FloatingPointError:  # an edited program's
+            return math.nan, array("d", [math.nan] * len(self.before))
+        return loss, _weights(self.run, copy.grads)
 
     def made(self) -> CloseUp:
         """Return what the step did. The run has made the step, and no other step since."""
@@ -53,26 +64,27 @@ class Watched:
         return self._close_up(copy)
 
     def _close_up(self, engine: Engine) -> CloseUp:
-        after = _weights(self.run, engine)
+        after = _weights(self.run, engine.params)
         return {
             "step": self.step,
             "document": self.document,
             "letters": self.letters,
+            "loss": self.loss,
             "learning_rate": self.rate,
             "moved": [
-                {"path": indexed("wte", (self.run.run.tokenizer.bos, i)), "delta": b - a}
-                for i, (a, b) in enumerate(zip(self.before, after))
+                {"path": indexed("wte", (self.run.run.tokenizer.bos, i)), "grad": grad, "delta": b - a}
+                for i, (grad, a, b) in enumerate(zip(self.grads, self.before, after))
             ],
         }
 
 
-def _weights(run: LabRun, engine: Engine) -> array[float]:
-    """Return BOS's row of wte: every document begins with BOS, so every step moves these weights."""
+def _weights(run: LabRun, values: array[float]) -> array[float]:
+    """Return the values of BOS's row of wte: every document begins with BOS, so every step moves these weights."""
     if "wte" not in run.shapes:
         return array("d")
     part, shape = run.model.offsets["wte"], run.shapes["wte"]
     first = part.start + flat_position((run.run.tokenizer.bos, 0), shape)
-    return engine.params[first : first + shape[1]]
+    return values[first : first + shape[1]]
 
 
 def _letters(run: LabRun, tokens: Tokens) -> list[ReadLetter]:
@@ -80,13 +92,15 @@ def _letters(run: LabRun, tokens: Tokens) -> list[ReadLetter]:
     if run.program is not REFERENCE:  # sampling.probabilities is the reference's softmax
         return []
     logits = run.engine.logits(tokens[:-1])
+    probs = [sampling.probabilities(list(row))[target] for row, target in zip(logits, tokens[1:])]
     return [
         {
             "target": label(target, run.run.tokenizer),
             "path": f"step{run.step + 1}.pos{t}.probs[{target}]",
-            "prob": sampling.probabilities(list(logits[t]))[target],
+            "prob": prob,
+            "surprise": -math.log(prob) if prob else math.inf,
         }
-        for t, target in enumerate(tokens[1:])
+        for t, (target, prob) in enumerate(zip(tokens[1:], probs))
     ]
 
 

@@ -72,12 +72,14 @@ class ReadLetter(TypedDict):
     target: str
     path: str
     prob: float
+    surprise: Num  # -log(prob), in nats
 
 
 class Moved(TypedDict):
-    """The change that a step makes to a weight."""
+    """The gradient of a weight in a step, and the change that the step makes to the weight."""
 
     path: str
+    grad: Num  # before any clipping
     delta: float
 
 
@@ -87,6 +89,7 @@ class CloseUp(TypedDict):
     step: int  # counting from 1
     document: str  # the last document of the step's batch
     letters: Sequence[ReadLetter]  # empty for an edited program
+    loss: Num  # of the step's batch, in nats per token, before the update
     learning_rate: float
     moved: Sequence[Moved]  # the weights of BOS's row of wte, which every step moves
 

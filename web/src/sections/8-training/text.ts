@@ -14,7 +14,7 @@ export default texts({
     start: 'Train {count} steps',
     resume: 'Continue to step {count}',
     more: 'Train {count} more',
-    pause: 'Pause',
+    pause: 'Pause training',
     some: 'train {count}',
     random: 'use random weights',
     shown: 'return to the trained model',
@@ -64,34 +64,54 @@ export default texts({
     hidden: { plain: ' {held} more are kept back as a test.', technical: ' {held} more are held out.' },
   },
 
-  reading: {
-    now: 'Step {step} read',
-    next: 'Step {step} will read',
-    label: 'The probability of each letter',
-    end: 'end',
-    caption: {
-      plain: 'The chance that the model gave to each letter before it saw it.',
-      technical: 'p(letter | letters before it), before the update, at temperature 1. “end” is BOS.',
+  loop: {
+    title: { plain: 'The loop, once around', technical: 'The loop: one step' },
+    made: 'Step {step} read',
+    ahead: 'Step {step} will read',
+    player: { plain: 'The four stations of a step', technical: 'One step, station by station' },
+    predict: {
+      title: { plain: 'Predict', technical: 'Predict: forward' },
+      says: {
+        plain: 'The chance that it gives to each letter before it sees it.',
+        technical: 'p(letter | letters before it), at temperature 1. “end” is BOS.',
+      },
     },
-    edited: 'An edited program’s probabilities are not shown here.',
-  },
-
-  moves: {
-    made: {
-      plain: 'How far it moved the start token',
-      technical: 'Adam’s update to the BOS row of wte',
+    measure: {
+      title: { plain: 'Measure', technical: 'Measure: loss' },
+      says: {
+        plain: 'How much each letter surprises it. The mean is the loss.',
+        technical: '−log p of each letter; a full bar is 6 nats.',
+      },
     },
-    ahead: {
+    trace: {
+      title: { plain: 'Trace', technical: 'Trace: backward' },
+      says: {
+        plain:
+          'Back through every calculation: which way does each number push the loss? Here, those of the start token.',
+        technical: '∂loss/∂w for the BOS row of wte.',
+      },
+    },
+    nudge: {
+      title: { plain: 'Nudge', technical: 'Nudge: Adam' },
+      says: {
+        plain: 'Each number moves a little. A full bar is the [learning rate](term:learning-rate) at the start.',
+        technical:
+          'The update of the same weights. A full bar is learning_rate, {learning_rate}. At the first step |m̂| = √v̂: every bar is full. Later, a bar is short where the gradients disagree.',
+      },
+    },
+    chances: 'The probability of each letter',
+    surprises: 'The surprise of each letter',
+    gradients: { plain: 'The pull on each number', technical: 'Gradient of the BOS row of wte' },
+    updates: { plain: 'How far it moved the start token', technical: 'Adam’s update to the BOS row of wte' },
+    nextUpdates: {
       plain: 'How far it will move the start token',
       technical: 'Adam’s next update to the BOS row of wte',
     },
-    caption: {
-      plain:
-        'One bar for each number. A full bar is the [learning rate](term:learning-rate), the size of a step, at the start.',
-      technical:
-        'A full bar equals the run’s learning_rate, {learning_rate}. At the first step |m̂| = √v̂, so every bar is full; later a bar is short where the gradients disagree.',
-    },
+    mean: { plain: 'mean: the loss is', technical: 'loss of the step:' },
+    longest: 'the longest bar:',
+    end: 'end',
     each: '{index}:',
+    edited: 'An edited program’s probabilities are not shown here.',
   },
 
   rows: {
