@@ -143,6 +143,7 @@ CASES = [
     Case("shuffle", 1, "The shuffle"),
     Case("tokenizer", 1, "Type anything"),
     Case("blame", 2, "An expression and its gradients", changes=32),
+    Case("identity", 3, "A token’s row plus its position’s row"),
     Case("road", 4, "One position, beat by beat", changes=64),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
     Case(
@@ -152,7 +153,7 @@ CASES = [
         "How do two hikers find the valley?",
     ),
 ]
-ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, HIKERS = CASES
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, IDENTITY, ROAD, SPOTLIGHT, HIKERS = CASES
 
 
 def show(tab: Visit, case: Case) -> Mover:

@@ -149,7 +149,7 @@ const identity = {
   title: { plain: 'How a letter becomes numbers', technical: 'A token’s row plus its position’s row' } as Text,
   player: 'The letters of the word, looked up one by one',
   begin: { plain: 'nothing looked up yet', technical: 'nothing looked up yet' } as Text,
-  at: { plain: '{letter}, place {place}', technical: 'token {letter} at position {place}' } as Text,
+  at: { plain: '{letter}, place {place}', technical: '{letter} at position {place}' } as Text,
   wte: { plain: 'letters', technical: 'wte' } as Text,
   wpe: { plain: 'places', technical: 'wpe' } as Text,
   idle: {
@@ -160,7 +160,7 @@ const identity = {
   tok: { plain: 'the letter {letter}', technical: 'tok_emb: wte[{letter}]' } as Text,
   pos: { plain: 'place {place}', technical: 'pos_emb: wpe[{place}]' } as Text,
   sum: { plain: '{letter} in place {place}', technical: 'emb' } as Text,
-  number: { plain: 'number {i}:', technical: 'x[{i}]:' } as Text,
+  number: { plain: '{i}:', technical: 'x[{i}]:' } as Text,
   caption: {
     plain:
       'Each row is {n_embd} numbers: colored above zero, gray below. The same letter in another place gets another sum.',
