@@ -139,9 +139,7 @@ const questions: Question[] = [
 
 const identity = {
   words: {
-    both: [
-      'A letter enters the model as a row of {n_embd} numbers. So does its place in the word, and both are added.',
-    ],
+    both: ['A letter enters the model as {n_embd} numbers, plus those of its place in the word.'],
     technical: [
       'A lookup is no computation: `wte[token_id]` and `wpe[pos_id]` are rows of two [parameters](term:parameter). Multiplying a one-hot [vector](term:vector) by the [matrix](term:matrix) would give the same row. Without `wpe`, the first layer’s attention would see the earlier letters as a set, without their order.',
     ],
@@ -161,21 +159,24 @@ const identity = {
   pos: { plain: 'place {place}', technical: 'pos_emb: wpe[{place}]' } as Text,
   sum: { plain: '{letter} in place {place}', technical: 'emb' } as Text,
   number: { plain: '{i}:', technical: 'x[{i}]:' } as Text,
+  rows: { plain: 'All rows as a table', technical: 'All rows as a table' } as Text,
   caption: {
-    plain:
-      'Each row is {n_embd} numbers: colored above zero, gray below. The same letter in another place gets another sum.',
+    plain: '',
     technical:
       'emb = wte[token] + wpe[position], before the norm. Tables show at most the first 16 columns. Click a cell to open its number.',
   } as Text,
 }
 
 const likeness = {
-  words: {
-    plain: ['Letters that the model treats alike have similar rows. On this map they stand close together.'],
-    technical: [
-      'Two rows of `wte` are alike if they point in the same direction: the [norm](term:rmsnorm) that follows takes the length away. The cosine of the angle between them is 1 in the same direction, 0 at a right angle, and −1 in opposite ones.',
-    ],
-  } as Words,
+  question: {
+    asks: 'Which letters are alike?',
+    words: {
+      plain: ['Letters that the model treats alike have similar rows. On this map they stand close together.'],
+      technical: [
+        'Two rows of `wte` are alike if they point in the same direction: the [norm](term:rmsnorm) that follows takes the length away. The cosine of the angle between them is 1 in the same direction, 0 at a right angle, and −1 in opposite ones.',
+      ],
+    },
+  } as Question,
   title: { plain: 'A map of the letters', technical: 'The rows of wte by likeness' } as Text,
   map: { plain: 'The map', technical: 'The first two principal components of wte' } as Text,
   when: { plain: 'the model', technical: 'weights' } as Text,
