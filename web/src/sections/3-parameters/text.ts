@@ -139,7 +139,7 @@ const questions: Question[] = [
 
 const identity = {
   words: {
-    both: ['A letter enters the model as {n_embd} numbers, plus those of its place in the word.'],
+    both: ['A letter enters as {n_embd} numbers, plus those of its place.'],
     technical: [
       'A lookup is no computation: `wte[token_id]` and `wpe[pos_id]` are rows of two [parameters](term:parameter). Multiplying a one-hot [vector](term:vector) by the [matrix](term:matrix) would give the same row. Without `wpe`, the first layer’s attention would see the earlier letters as a set, without their order.',
     ],
@@ -155,9 +155,9 @@ const identity = {
     pos: { plain: 'its place', technical: 'pos_emb' } as Text,
     sum: { plain: 'together', technical: 'emb' } as Text,
   },
-  tok: { plain: 'the letter {letter}', technical: 'tok_emb: wte[{letter}]' } as Text,
+  tok: { plain: 'letter {letter}', technical: 'tok_emb: wte[{letter}]' } as Text,
   pos: { plain: 'place {place}', technical: 'pos_emb: wpe[{place}]' } as Text,
-  sum: { plain: '{letter} in place {place}', technical: 'emb' } as Text,
+  sum: { plain: 'together', technical: 'emb' } as Text,
   number: { plain: '{i}:', technical: 'x[{i}]:' } as Text,
   rows: { plain: 'All rows as a table', technical: 'All rows as a table' } as Text,
   caption: {
