@@ -106,7 +106,9 @@ def answered() -> frozenset[str]:
     for order in ("topological", "naive"):
         ask("expression", source="y = relu(x * x + 2) ** 2 / exp(x) + log(x)", inputs={"x": 1.5}, order=order)
     ask("parameters", moments=True)
-    ask("nearest", symbol="a")
+    for fresh in (False, True):
+        ask("likeness", fresh=fresh)
+        ask("nearest", symbol="a", fresh=fresh)
     ask("history", path="wte[0][0]")
     ask("sizes", **SIZES)
     ask("budget", **SIZES, tokens=1000)

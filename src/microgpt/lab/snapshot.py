@@ -69,6 +69,8 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("expression", {"source": "h = relu(x); y = w * h", "inputs": {"x": 0.7, "w": -1.5}}),
     ("graph", {"word": WORD}),
     ("parameters", {}),
+    ("likeness", {}),
+    ("nearest", {"symbol": WORD[2]}),
     ("forward", {"word": WORD}),
     ("number", {"word": WORD, "path": "pos3.layer0.q[9]"}),
     ("attention", {"word": WORD}),

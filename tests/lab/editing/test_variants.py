@@ -62,6 +62,7 @@ def test_every_figure_of_a_variant_is_shown_or_says_why_not(name: str) -> None:
         ("gradient_contributions", {"word": WORD, "path": "pos3.layer0.q[9]"}),
         *[("nudge", {"word": "a", "path": path}) for path in ("wte[0][0]", "pos1.layer0.mlp_pre[3]")],
         ("find", {"word": WORD, "query": "q head2"}),
+        ("likeness", {}),
         ("nearest", {"symbol": "a"}),
         ("budget", {"n_embd": 16, "n_layer": 1, "block_size": 16, "vocab_size": 27}),
         ("runs", {}),

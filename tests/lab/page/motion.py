@@ -143,6 +143,7 @@ CASES = [
     Case("shuffle", 1, "The shuffle"),
     Case("tokenizer", 1, "Type anything"),
     Case("blame", 2, "An expression and its gradients", changes=32),
+    Case("identity", 3, "A token’s row plus its position’s row"),
     Case("road", 4, "One position, beat by beat", changes=64),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
     Case("cache", 5, "The lists grow", "Where do the earlier letters wait?", changes=48),
@@ -154,7 +155,7 @@ CASES = [
     ),
     Case("loop", 8, "The loop: one step"),
 ]
-ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, CACHE, HIKERS, LOOP = CASES
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, IDENTITY, ROAD, SPOTLIGHT, CACHE, HIKERS, LOOP = CASES
 
 
 def show(tab: Visit, case: Case) -> Mover:

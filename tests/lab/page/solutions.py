@@ -72,7 +72,8 @@ def twice() -> str:
 def nearest_to_a() -> str:
     wte = ask("parameters")["tensors"]["wte"]["data"]
     rows = [wte[i : i + 16] for i in range(0, 16 * 26, 16)]
-    return chr(ord("a") + min(range(1, 26), key=lambda i: math.dist(rows[i], rows[0])))
+    cosines = [sum(a * b for a, b in zip(row, rows[0])) / math.hypot(*row) for row in rows]
+    return chr(ord("a") + max(range(1, 26), key=cosines.__getitem__))
 
 
 def first_stride() -> str:

@@ -28,7 +28,7 @@ from microgpt.runs.run import VAL_DOCUMENTS, Run
 from microgpt.tracing.recorder import forward
 from microgpt.tracing.trace import trace
 
-from lab.page import by_step
+from lab.page import alike, by_step
 from lab.page.missing import attending, read_out, without
 
 # The models whose sizes section 3 shows: vocab_size, n_embd, n_layer, block_size
@@ -461,6 +461,7 @@ class Truth:
         (r"(.+) in (\w+)", lambda t, path, unit: t.number(path) / UNITS[unit]),
         (r"num_chars", lambda t: sum(map(len, t.data))),
         (r"budget ([\w-]+)(?:@(\d+))?\.(\w+)", budget),
+        *alike.RULES,
         (r"published GPT-3\.flops", lambda t: 3.14e23),  # table D.1 of its paper
         (r"spelled\[(\d+)\]\.id", lambda t, i: t.tokenizer.token_ids[t.word[int(i)]]),
         (r"spelled\[(\d+)\]\.bytes\[(\d+)\]", lambda t, i, j: t.word[int(i)].encode()[int(j)]),

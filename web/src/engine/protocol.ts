@@ -430,17 +430,44 @@ export interface History {
   v: number
 }
 
-/** A token and its embedding's distance from the requested token's embedding. */
+/** A token, and how much its embedding is like the requested token's. */
 export interface OtherToken {
   symbol: string
   id: number
-  distance: number // Euclidean
+  cosine: number // of the angle between the two rows of wte: 1 in the same direction, -1 in the opposite one
 }
 
-/** The other tokens, ordered by the distance between their wte rows and one token's row, nearest first. */
+/** The other tokens, ordered by the angle between their wte rows and one token's row, the smallest angle first. */
 export interface Nearest {
   symbol: string
   others: OtherToken[]
+}
+
+/** A token's place on the map: its row of wte along the first two principal components. */
+export interface PlacedToken {
+  symbol: string
+  id: number
+  x: number
+  y: number
+}
+
+/** The two tokens of whose distance the map shows the smallest part. */
+export interface Hidden {
+  one: string
+  other: string
+  shown: number // the distance on the map
+  distance: number // between the rows of wte
+}
+
+/** A map of the tokens by likeness. */
+export interface Likeness {
+  tokens: PlacedToken[] // the most frequent ones, if the vocabulary is large
+  vocab_size: number
+  shares: number[] // of the variance, along each principal component; empty if all rows are equal
+  held: number // the share of the variance that the map shows
+  hidden: Hidden | null // None if the map shows all of the variance
+  typical: number // the mean distance between two of the rows
+  vowels: boolean // whether the four letters with the largest cosine to each of a, e, i, o and u are the other four
 }
 
 /** The parameters of a model of a different size, computed by the program's own shapes(). */
@@ -1205,6 +1232,8 @@ export interface Requests {
   known: { params: { text: string }; result: Known & OfModel }
   /** Take one Adam step on a copy of the model; return each letter's loss before and after it. */
   learned: { params: { word: string; learning_rate?: number; fresh?: boolean }; result: Learned & OfModel }
+  /** Return a map of the tokens: their rows of wte in the plane of the first two principal components. */
+  likeness: { params: { fresh?: boolean }; result: Likeness & OfModel }
   /** Start an untrained run on a file. By default, a file with a single long line is read as a stream. */
   load_data: { params: { name: string; base64: string; documents?: Documents }; result: Model & OfModel }
   /** Return a word's loss, letter by letter. */
@@ -1215,8 +1244,8 @@ export interface Requests {
   model: { params: Record<string, never>; result: Model & OfModel }
   /** Return the unit of a layer's MLP without which the guess at a position changes most, and the change. */
   most_missed: { params: { word: string; layer: number; position: number }; result: Missed & OfModel }
-  /** Return the other tokens, ordered by the distance between their wte rows and this token's row. */
-  nearest: { params: { symbol: string }; result: Nearest & OfModel }
+  /** Return the other tokens, ordered by the angle between their wte rows and this token's row, the smallest first. */
+  nearest: { params: { symbol: string; fresh?: boolean }; result: Nearest & OfModel }
   /** Return a number's neighborhood: `up` steps toward the loss and `down` steps toward the parameters. */
   neighbourhood: { params: { word: string; path: string; up?: number; down?: number; limit?: number }; result: Neighbourhood & OfModel }
   /** Return the slope of the loss with respect to a number, as a central difference, and the number's gradient. */

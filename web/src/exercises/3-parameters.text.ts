@@ -26,15 +26,16 @@ export default texts({
   nearest: {
     title: 'Letters that are alike',
     question:
-      'A row of wte places a letter in a space of {n_embd} dimensions. Which of these letters lies nearest to `a`?',
+      'A row of wte gives a letter a direction in a space of {n_embd} dimensions. Which of these letters points most nearly the way `a` does?',
     hint: {
       plain: claim(
-        'Letters that occur in the same places tend to end up close together. What kind of letter is a?',
+        'Letters that occur in the same places tend to end up alike. What kind of letter is a?',
         "{other['symbol'] for other in ask('nearest', symbol='a')['others'][:4]} == {*'eiou'}",
       ),
-      technical: 'This is the Euclidean distance between rows. Training had one reason to move them: what comes next.',
+      technical:
+        'The measure is the cosine of the angle between rows. Training had one reason to turn them: what comes next.',
     },
-    truth: 'Nearest to “a” is “{near}”, at a distance of {distance}. Farthest is “{far}”, at {most}.',
+    truth: 'Most like “a” is “{near}”, with a cosine of {cosine}. Least like it is “{far}”, with {least}.',
   },
   deeper: {
     title: 'Twice as deep',

@@ -66,9 +66,9 @@ export const parameters: Exercise[] = [
       const near = others.filter(({ symbol }) => symbol)
       return predicted(asked, near[0].symbol, text.nearest.truth, {
         near: near[0].symbol,
-        distance: three(near[0].distance),
+        cosine: three(near[0].cosine),
         far: near.at(-1)!.symbol,
-        most: three(near.at(-1)!.distance),
+        least: three(near.at(-1)!.cosine),
       })
     },
   },

@@ -139,7 +139,7 @@ def progress(session: Session, fresh: bool = False) -> Progress:
     """
     run = session.active
     if fresh:
-        run = _begun_again(run)
+        run = begun_again(run)
     return {
         "step": run.step,
         "planned": run.config.num_steps,
@@ -153,7 +153,7 @@ def progress(session: Session, fresh: bool = False) -> Progress:
     }
 
 
-def _begun_again(run: LabRun) -> LabRun:
+def begun_again(run: LabRun) -> LabRun:
     """Return the run that `reset` would start."""
     if run.program is not REFERENCE:
         return edited.begin("fresh", run.text, run.program.text)

@@ -27,18 +27,48 @@ class History(TypedDict):
 
 
 class OtherToken(TypedDict):
-    """A token and its embedding's distance from the requested token's embedding."""
+    """A token, and how much its embedding is like the requested token's."""
 
     symbol: str
     id: int
-    distance: float  # Euclidean
+    cosine: float  # of the angle between the two rows of wte: 1 in the same direction, -1 in the opposite one
 
 
 class Nearest(TypedDict):
-    """The other tokens, ordered by the distance between their wte rows and one token's row, nearest first."""
+    """The other tokens, ordered by the angle between their wte rows and one token's row, the smallest angle first."""
 
     symbol: str
     others: Sequence[OtherToken]
+
+
+class PlacedToken(TypedDict):
+    """A token's place on the map: its row of wte along the first two principal components."""
+
+    symbol: str
+    id: int
+    x: float
+    y: float
+
+
+class Hidden(TypedDict):
+    """The two tokens of whose distance the map shows the smallest part."""
+
+    one: str
+    other: str
+    shown: float  # the distance on the map
+    distance: float  # between the rows of wte
+
+
+class Likeness(TypedDict):
+    """A map of the tokens by likeness."""
+
+    tokens: Sequence[PlacedToken]  # the most frequent ones, if the vocabulary is large
+    vocab_size: int
+    shares: Sequence[float]  # of the variance, along each principal component; empty if all rows are equal
+    held: float  # the share of the variance that the map shows
+    hidden: Hidden | None  # None if the map shows all of the variance
+    typical: float  # the mean distance between two of the rows
+    vowels: bool  # whether the four letters with the largest cosine to each of a, e, i, o and u are the other four
 
 
 class Sizes(TypedDict):

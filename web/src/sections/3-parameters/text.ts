@@ -137,6 +137,85 @@ const questions: Question[] = [
   },
 ]
 
+const identity = {
+  words: {
+    both: ['A letter enters as {n_embd} numbers, plus those of its place.'],
+    technical: [
+      'A lookup is no computation: `wte[token_id]` and `wpe[pos_id]` are rows of two [parameters](term:parameter). Multiplying a one-hot [vector](term:vector) by the [matrix](term:matrix) would give the same row. Without `wpe`, the first layer’s attention would see the earlier letters as a set, without their order.',
+    ],
+  } as Words,
+  title: { plain: 'How a letter becomes numbers', technical: 'A token’s row plus its position’s row' } as Text,
+  player: 'The letters of the word, looked up one by one',
+  begin: { plain: 'nothing looked up yet', technical: 'nothing looked up yet' } as Text,
+  at: { plain: '{letter}, place {place}', technical: '{letter} at position {place}' } as Text,
+  wte: { plain: 'letters', technical: 'wte' } as Text,
+  wpe: { plain: 'places', technical: 'wpe' } as Text,
+  idle: {
+    tok: { plain: 'a letter', technical: 'tok_emb' } as Text,
+    pos: { plain: 'its place', technical: 'pos_emb' } as Text,
+    sum: { plain: 'together', technical: 'emb' } as Text,
+  },
+  tok: { plain: 'letter {letter}', technical: 'tok_emb: wte[{letter}]' } as Text,
+  pos: { plain: 'place {place}', technical: 'pos_emb: wpe[{place}]' } as Text,
+  sum: { plain: 'together', technical: 'emb' } as Text,
+  number: { plain: '{i}:', technical: 'x[{i}]:' } as Text,
+  rows: { plain: 'All rows as a table', technical: 'All rows as a table' } as Text,
+  caption: {
+    plain: '',
+    technical:
+      'emb = wte[token] + wpe[position], before the norm. Tables show at most the first 16 columns. Click a cell to open its number.',
+  } as Text,
+}
+
+const likeness = {
+  question: {
+    asks: 'Which letters are alike?',
+    words: {
+      plain: ['Letters that the model treats alike have similar rows. On this map they stand close together.'],
+      technical: [
+        'Two rows of `wte` are alike if they point in the same direction: the [norm](term:rmsnorm) that follows takes the length away. The cosine of the angle between them is 1 in the same direction, 0 at a right angle, and −1 in opposite ones.',
+      ],
+    },
+  } as Question,
+  title: { plain: 'A map of the letters', technical: 'The rows of wte by likeness' } as Text,
+  map: { plain: 'The map', technical: 'The first two principal components of wte' } as Text,
+  when: { plain: 'the model', technical: 'weights' } as Text,
+  now: { plain: 'now', technical: 'now' } as Text,
+  before: { plain: 'before training', technical: 'before training' } as Text,
+  bos: { plain: 'start and end', technical: 'BOS' } as Text,
+  like: { plain: 'Most like “{letter}”', technical: 'Nearest to “{letter}”, by cosine' } as Text,
+  likeBos: { plain: 'Most like the start and end mark', technical: 'Nearest to BOS, by cosine' } as Text,
+  equal: 'All rows are the same, so there is nothing that tells two of them apart.',
+  held: {
+    plain: 'A flat map cannot show everything. This one shows {held} of the differences between the letters.',
+    technical: 'Centered rows, along their first two principal components: {held} of the variance. One bar for each.',
+  } as Text,
+  all: { plain: 'The map shows all of the differences.', technical: 'The plane holds all of the variance.' } as Text,
+  hidden: {
+    plain:
+      'So beware: “{one}” and “{other}” are {shown} apart on the map, and really {distance}. The average is {typical}.',
+    technical:
+      'It hides most of the distance between “{one}” and “{other}”: {shown} of {distance} is left. The mean distance of two rows is {typical}.',
+  } as Text,
+  vowels: {
+    plain:
+      'Nobody said which letters are vowels. Yet for each vowel, the four letters most like it are the other vowels.',
+    technical:
+      'For each vowel, the four letters with the largest cosine are the other vowels. The only thing that training asked for was the next token.',
+  } as Text,
+  some: 'The map has the {count} most frequent of {vocab_size}.',
+  table: { plain: 'All places as a table', technical: 'All coordinates as a table' } as Text,
+  shares: { plain: 'How much each direction shows', technical: 'Share of the variance along each component' } as Text,
+  letter: { plain: 'letter', technical: 'token' } as Text,
+  across: { plain: 'to the right', technical: 'component 1' } as Text,
+  up: { plain: 'up', technical: 'component 2' } as Text,
+  caption: {
+    plain: 'Click a letter: the lines lead to the five most like it.',
+    technical:
+      'Click a token: lines lead to its five nearest by cosine, in all {n_embd} dimensions; on the map they may look far. The sign of a component is arbitrary: its largest coordinate is positive.',
+  } as Text,
+}
+
 const shares = {
   words: {
     plain: ['Looking back makes it a transformer. But it has twice as many numbers for thinking.'],
@@ -195,4 +274,4 @@ const ladderQuestions: Question[] = [
   },
 ]
 
-export default texts({ intro, matrices, zoom, questions, shares, ladder, ladderQuestions })
+export default texts({ intro, matrices, identity, likeness, zoom, questions, shares, ladder, ladderQuestions })

@@ -34,6 +34,8 @@ export function rowNames(name: string, rows: number): string[] {
   if (/^(wte|lm_head)$/.test(name)) return symbols.map((symbol) => symbol.trim() || (symbol ? '␣' : 'BOS'))
   return Array.from({ length: rows }, (_, row) => String(row))
 }
+/** Return what a token is drawn as: a space is visible, and BOS is a dot. */
+export const sign = (symbol: string) => symbol.trim() || (symbol ? '␣' : '·')
 /** Return the name of a matrix without its layer. */
 export const kind = (name: string) => name.replace(/^layer\d+\./, '')
 

@@ -1,6 +1,6 @@
 // Where something is inside a box, however deep, in the box's own pixels: the same at every zoom.
 
-import type { Point } from '../../motion/ways'
+import type { Point } from './ways'
 
 /** Return the middle of an element inside a positioned box. */
 export function middle(e: HTMLElement, box: HTMLElement): Point {
