@@ -145,6 +145,9 @@ CASES = [
     Case("blame", 2, "An expression and its gradients", changes=32),
     Case("road", 4, "One position, beat by beat", changes=64),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
+    Case("penalty", 6, "Surprise at each letter of “emma”", changes=32),
+    Case("die", 9, "One letter at a time", changes=32, requests=2),
+    Case("temperature", 9, "The same logits, from cold to hot", changes=32),
     Case(
         "hikers",
         7,
@@ -152,7 +155,7 @@ CASES = [
         "How do two hikers find the valley?",
     ),
 ]
-ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, HIKERS = CASES
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, ROAD, SPOTLIGHT, PENALTY, DIE, TEMPERATURE, HIKERS = CASES
 
 
 def show(tab: Visit, case: Case) -> Mover:
