@@ -163,6 +163,7 @@ def show(tab: Visit, case: Case) -> Mover:
     if case.play:
         tab.go(play=case.play, word="emma")
     else:
+        tab.section(3)  # away, so that the section begins in its first state
         tab.section(case.section, word="emma")
     mover = Mover(tab, case.title)
     if case.question and not mover.figure.count():
