@@ -146,7 +146,7 @@ CASES = [
     Case("road", 4, "One position, beat by beat", changes=64),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
     Case("penalty", 6, "Surprise at each letter of “emma”", changes=32),
-    Case("die", 9, "One letter at a time", changes=32, requests=2),
+    Case("die", 9, "One letter at a time", changes=32),
     Case("temperature", 9, "The same logits, from cold to hot", changes=32),
     Case(
         "hikers",

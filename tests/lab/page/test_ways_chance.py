@@ -141,7 +141,7 @@ def test_the_die_lands_in_the_stretch_of_the_letter_that_flies_to_the_end_of_the
         assert len({*flight}) > 6
         assert written.inner_text() == generated["text"][: i + 1]
         goal = mover.box(written.locator("span:not(.cursor)" if letter["char"] else ".cursor"))
-        assert flight[-1] == pytest.approx(middle(goal), abs=8)
+        assert flight[-1] == pytest.approx(middle(goal), abs=8 if letter["char"] else 12)  # a full stop stands low
     assert mover.at == mover.last
 
 

@@ -55,13 +55,13 @@ export default texts({
     cold: 'cold',
     yours: 'on the slider',
     hot: 'hot',
-    bars: { plain: 'Chances of the next letter', technical: 'Probabilities of the next token' },
+    bars: { plain: 'Chances of the first letter', technical: 'Probabilities of the first token' },
     fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
     copied: { plain: 'listed', technical: 'in the data' },
     legend: {
-      plain: 'The bars show the chances of the next letter above. An underlined name is in the list.',
+      plain: 'The bars show the chances of the first letter. An underlined name is in the list.',
       technical:
-        'The bars show the next token above. All samples use the same seed; an underlined sample is in the data.',
+        'The bars show the first token that is sampled. All samples use the same seed; an underlined sample is in the data.',
     },
   },
   novelty: {
