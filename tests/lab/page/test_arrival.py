@@ -158,7 +158,7 @@ def test_a_name_is_judged_only_when_its_last_letter_is_written(tab: Visit) -> No
     novelty = figure(tab, "New or copied?")
     other = ask("generate", seed=7, index=0, temperature=0.5)["text"]
     assert novelty.locator("strong").inner_text() == other
-    tab.page.locator("main .player").get_by_role("button", name="Step", exact=True).click()
+    tab.page.locator("main .player").first.get_by_role("button", name="Step", exact=True).click()
     assert text not in tab.page.locator("main").inner_text()
     novelty.get_by_role("button", name="Finish it").click()
     tab.settle()

@@ -18,7 +18,8 @@ from lab.page.truth import Truth
 from lab.session_client import ask
 
 # The numbers in a figure's moving elements: [path, value]
-CARRIED = "(figure) => [...figure.querySelectorAll('[data-moves] [data-path]')].map((e) => [e.dataset.path, +e.dataset.value])"
+CARRIED = """(figure) => [...figure.querySelectorAll('[data-moves] [data-path]')]
+  .map((e) => [e.dataset.path, +e.dataset.value])"""
 
 
 @pytest.fixture(scope="module")

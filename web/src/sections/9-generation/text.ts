@@ -39,7 +39,7 @@ export default texts({
   temperature: {
     title: { plain: 'Careful or daring: the temperature', technical: 'The same logits, from cold to hot' },
     player: 'From cold to hot',
-    at: 'temperature {temperature}',
+    at: 'at {temperature}',
     words: {
       plain: [
         claim(
@@ -53,7 +53,7 @@ export default texts({
     },
     names: { plain: 'Ten names at this temperature', technical: 'Ten samples at this temperature' },
     cold: 'cold',
-    yours: 'on the slider',
+    yours: 'now',
     hot: 'hot',
     bars: { plain: 'Chances of the first letter', technical: 'Probabilities of the first token' },
     fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
