@@ -40,7 +40,7 @@ def claim(check: str, text: str = "It {says} so.") -> Claim:
         "abs(sum(attention('emma')[0][3][2]) - 1) < 1e-9",
         "model['num_params'] == 4192",
         "known('emma') and not known('qqq') and not held_out('qqq')",
-        "ask('softmax', logits=[1, 1], scale=1)['probs'] == [0.5, 0.5]",
+        "ask('softmax', logits=[1, 1], scales=[1])['probs'] == [[0.5, 0.5]]",
         "[word for word in ['emma', 'qqq'] if loss(word) > uniform] == ['qqq']",
         "len(documents) == ask('data')['num_docs'] and 'emma' in documents and 'qqq' not in documents",
         "chances('em')['m'] == chance('em', 'm') and chances('em', 2)[''] == chance('em', '', 2)",

@@ -125,7 +125,7 @@ def answered() -> frozenset[str]:
     ask("backward_step", word=WORD, step=0)
     ask("backward_step", word=WORD, step=20)
     ask("unmasked_documents", count=2)
-    ask("softmax", logits=[1.0, 2.0], scale=0.5)
+    ask("softmax", logits=[1.0, 2.0], scales=[0.5, 1.0])
     ask("update", word=WORD, what=["delta"])
     ask("update", word=WORD, fresh=True)
     ask("adam", word=WORD, path="wte[0][0]")
@@ -165,7 +165,7 @@ def test_every_stream_fits_its_type() -> None:
 
 LOSS = {
     "version": 3,
-    "letters": [{"position": 0, "read": "·", "target": "a", "target_id": 0, "prob": 0.5, "loss": 0.7}],
+    "letters": [{"position": 0, "read": "·", "target": "a", "target_id": 0, "prob": 0.5, "loss": 0.7, "so_far": 0.7}],
     "mean": 0.7,
     "perplexity": "inf",
     "uniform": 3,  # JavaScript has one kind of number
@@ -221,11 +221,11 @@ def test_every_kind_of_type_is_checked(kind: str, right: Any, wrong: Any) -> Non
 
 
 def test_the_client_of_the_tests_checks_the_responses() -> None:
-    assert checked("softmax", '{"result":{"probs":[0.5,0.5]}}')
+    assert checked("softmax", '{"result":{"probs":[[0.5,0.5]]}}')
     with pytest.raises(AssertionError, match="softmax"):
-        checked("softmax", '{"result":{"probs":[0.5,NaN]}}')
+        checked("softmax", '{"result":{"probs":[[0.5,NaN]]}}')
     with pytest.raises(AssertionError, match="softmax"):
-        checked("softmax", '{"result":{"chances":[0.5,0.5]}}')
+        checked("softmax", '{"result":{"chances":[[0.5,0.5]]}}')
 
 
 def test_the_version_changes_with_every_change() -> None:

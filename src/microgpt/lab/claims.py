@@ -157,7 +157,7 @@ class Checker:
         if position >= run.config.block_size:
             raise LabError(f"the model reads {run.config.block_size} tokens, too few to continue {prefix!r}")
         logits = self.session.forward(tokens)[f"pos{position}.logits"].numbers
-        probs = self.ask("softmax", logits=list(logits), scale=1 / temperature)["probs"]
+        probs = self.ask("softmax", logits=list(logits), scales=[1 / temperature])["probs"][0]
         return dict(zip(self.ask("model")["symbols"], probs))
 
     def curve(self) -> list[float]:

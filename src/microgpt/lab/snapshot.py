@@ -129,8 +129,9 @@ def snapshot() -> Iterator[tuple[str, Any]]:
     _, examples = ask("examples", {})
     for word in compared(examples):
         yield ask("loss", {"word": word})
-    for temperature in TEMPERATURES:  # applied to the logits of the first letter
-        yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scale": 1 / temperature})
+    # applied to the logits of the first letter
+    scales = [1 / temperature for temperature in TEMPERATURES]
+    yield ask("softmax", {"logits": generated["letters"][0]["logits"], "scales": scales})
 
 
 def compared(examples: dict[str, Any]) -> list[str]:

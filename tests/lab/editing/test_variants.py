@@ -73,7 +73,7 @@ def test_every_figure_of_a_variant_is_shown_or_says_why_not(name: str) -> None:
         ("generate", {"seed": 1, "index": 0, "temperature": 0.5}),
         ("evaluate", {}),
         ("export_model", {}),
-        ("softmax", {"logits": [1.0, 2.0], "scale": 1.0}),
+        ("softmax", {"logits": [1.0, 2.0], "scales": [1.0]}),
         ("expression", {"source": "y = x * x", "inputs": {"x": 2.0}}),
         ("data", {}),
         ("parameters", {"moments": True}),

@@ -29,8 +29,7 @@ def test_the_masked_matrix_equals_the_growing_lists(readonly: Lab) -> None:
 
 
 def test_softmax_ranges_from_uniform_to_peaked(readonly: Lab) -> None:
-    assert readonly.ask("softmax", logits=[1, 2, 3, 4], scale=0)["probs"] == [0.25] * 4
-    probs = readonly.ask("softmax", logits=[1, 2, 3, 4], scale=50)["probs"]
-    assert probs[3] == pytest.approx(1)
-    same = [p.data for p in reference.softmax([Value(x) for x in (1.0, 2.0, 3.0, 4.0)])]
-    assert readonly.ask("softmax", logits=[1, 2, 3, 4], scale=1)["probs"] == same
+    uniform, peaked, same = readonly.ask("softmax", logits=[1, 2, 3, 4], scales=[0, 50, 1])["probs"]
+    assert uniform == [0.25] * 4
+    assert peaked[3] == pytest.approx(1)
+    assert same == [p.data for p in reference.softmax([Value(x) for x in (1.0, 2.0, 3.0, 4.0)])]

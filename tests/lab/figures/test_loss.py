@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from itertools import accumulate
 
 import pytest
 
@@ -27,6 +28,7 @@ def test_the_mean_of_the_shown_losses_is_the_loss_of_the_program(readonly: Lab, 
     program = ScalarEngine(names_model().params, Config(), 27).backward([tokens])
     assert response["mean"] == program
     assert sum(x["loss"] for x in response["letters"]) / len(response["letters"]) == pytest.approx(program, abs=1e-12)
+    assert [x["so_far"] for x in response["letters"]] == [*accumulate(x["loss"] for x in response["letters"])]
     assert response["uniform"] == math.log(27)
     assert all(x["loss"] == -math.log(x["prob"]) for x in response["letters"])
 

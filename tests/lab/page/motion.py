@@ -147,6 +147,7 @@ CASES = [
     Case("road", 4, "One position, beat by beat", changes=64),
     Case("spotlight", 5, "The spotlight", changes=64, requests=10),
     Case("cache", 5, "The lists grow", "Where do the earlier letters wait?", changes=48),
+    Case("penalty", 6, "Surprise at each letter of “emma”", changes=32),
     Case(
         "hikers",
         7,
@@ -154,8 +155,11 @@ CASES = [
         "How do two hikers find the valley?",
     ),
     Case("loop", 8, "The loop: one step"),
+    Case("die", 9, "One letter at a time", changes=32),
+    Case("temperature", 9, "The same logits, from cold to hot", changes=32),
 ]
-ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, IDENTITY, ROAD, SPOTLIGHT, CACHE, HIKERS, LOOP = CASES
+ARRIVAL, SIGNAL, SCALE, SHUFFLE, TOKENIZER, BLAME, IDENTITY, ROAD, SPOTLIGHT, CACHE, PENALTY = CASES[:11]
+HIKERS, LOOP, DIE, TEMPERATURE = CASES[11:]
 
 
 def show(tab: Visit, case: Case) -> Mover:
@@ -163,6 +167,7 @@ def show(tab: Visit, case: Case) -> Mover:
     if case.play:
         tab.go(play=case.play, word="emma")
     else:
+        tab.section(6 if case.section == 3 else 3)  # away, so that the section begins in its first state
         tab.section(case.section, word="emma")
     mover = Mover(tab, case.title)
     if case.question and not mover.figure.count():

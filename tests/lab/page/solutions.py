@@ -207,7 +207,7 @@ def program(reader: Reader, change: str) -> None:
 def surest(reader: Reader) -> None:
     letters = ask("generate", seed=42, index=0, temperature=0.5)["letters"]
     at = max(range(len(letters)), key=lambda i: letters[i]["probs"][letters[i]["token_id"]])
-    reader.figure("One letter at a time").locator(".player input").fill(str(at))
+    reader.figure("One letter at a time").locator(".player input").fill(str(at + 1))
     reader.tab.settle()
 
 

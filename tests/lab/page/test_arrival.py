@@ -139,9 +139,10 @@ def test_the_vocabulary_is_a_grid_of_all_symbols_that_marks_them_in_the_document
 
 def test_ten_names_at_each_of_three_temperatures_follow_the_slider(tab: Visit) -> None:
     tab.section(9)
-    boxes = figure(tab, "The same logits at three temperatures").locator(".names")
+    evened = figure(tab, "The same logits, from cold to hot")
+    boxes = evened.locator(".names")
     for yours in (0.5, 1.2):
-        figure(tab, "The same logits at three temperatures").get_by_role("slider").fill(str(yours))
+        evened.get_by_role("slider", name="temperature", exact=True).fill(str(yours))
         tab.settle()
         for box, temperature in zip(boxes.all(), (0.2, yours, 2.0), strict=True):
             samples = ask("samples", seed=7, count=10, temperature=temperature)
@@ -157,7 +158,7 @@ def test_a_name_is_judged_only_when_its_last_letter_is_written(tab: Visit) -> No
     novelty = figure(tab, "New or copied?")
     other = ask("generate", seed=7, index=0, temperature=0.5)["text"]
     assert novelty.locator("strong").inner_text() == other
-    tab.page.locator("main .player").get_by_role("button", name="Step", exact=True).click()
+    tab.page.locator("main .player").first.get_by_role("button", name="Step", exact=True).click()
     assert text not in tab.page.locator("main").inner_text()
     novelty.get_by_role("button", name="Finish it").click()
     tab.settle()

@@ -83,7 +83,7 @@ def test_a_player_plays_once_by_itself_and_a_touch_stops_it(
 ) -> None:
     visit = Visit(chromium, lab_server.url, greets=True, viewport={"width": 1440, "height": 900})
     visit.page.clock.install(time=0)
-    visit.open("#section=6")
+    visit.open("#section=3")
     visit.ready()
     mover = show(visit, case)
     visit.page.clock.pause_at(10**7)

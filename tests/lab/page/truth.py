@@ -346,14 +346,11 @@ class Truth:
             return getattr(self.run.engine, name[0])[i]  # type: ignore[no-any-return]
         return self.updated[name][i]
 
-    def shares(self, column: str, token_id: str) -> float:
-        return self.softened(self.generated[0][2], self.side_by_side(column))[int(token_id)]
+    def shares(self, temperature: str, token_id: str) -> float:
+        return self.softened(self.generated[0][2], float(temperature))[int(token_id)]
 
-    def side_by_side(self, column: str) -> float:
-        return (0.2, self.temperature, 2.0)[int(column)]
-
-    def ten_names(self, column: str, i: str) -> str:
-        return self.run.sample(10, temperature=self.side_by_side(column), seed=7)[int(i)]
+    def ten_names(self, temperature: str, i: str) -> str:
+        return self.run.sample(10, temperature=float(temperature), seed=7)[int(i)]
 
     @cached_property
     def nearest(self) -> list[int]:
@@ -411,9 +408,10 @@ class Truth:
         (r"first\.probs\[(\d+)\]", lambda t, j: t.generated[0][1][int(j)]),
         ("temperature", lambda t: t.temperature),
         ("temperature as trained", lambda t: 1.0),
-        (r"temperature\[(\d)\]", side_by_side),
-        (r"temperature\[(\d)\]\.probs\[(\d+)\]", shares),
-        (r"temperature\[(\d)\]\.samples\[(\d+)\]", ten_names),
+        (r"temperature (\S+)", lambda t, temperature: float(temperature)),
+        (r"temperature (\S+) probs\[(\d+)\]", shares),
+        (r"temperature (\S+) samples\[(\d+)\]", ten_names),
+        (r"loss so far (\d+)", lambda t, i: sum(t.number(f"pos{j}.loss") for j in range(int(i) + 1))),
         (r"loss (\w+)", loss_of),
         (r"size ([\w.]+)", lambda t, name: t.shapes[name][0] * t.shapes[name][1]),
         (r"sizes ([\w-]+)", lambda t, name: sum(r * c for r, c in reference.shapes(*OTHERS[name]).values())),

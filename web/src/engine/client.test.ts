@@ -31,9 +31,9 @@ describe('until Python is ready', () => {
 
   test('a number that Python writes as 1.0 is found', async () => {
     FakeWorker.boots = false
-    FakeWorker.index.responses = { 'softmax {"logits": [1.0, 2.0], "scale": 1.0}': { probs: [0.3, 0.7] } }
+    FakeWorker.index.responses = { 'softmax {"logits": [1.0, 2.0], "scales": [1.0]}': { probs: [[0.3, 0.7]] } }
     const client = new Client('http://localhost/lab/')
-    expect(await client.ask('softmax', { logits: [1, 2], scale: 1 })).toEqual({ probs: [0.3, 0.7] })
+    expect(await client.ask('softmax', { logits: [1, 2], scales: [1] })).toEqual({ probs: [[0.3, 0.7]] })
   })
 
   test('a request that the snapshot cannot answer waits for Python', async () => {

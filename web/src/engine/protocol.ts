@@ -516,6 +516,7 @@ export interface LetterLoss {
   target_id: number
   prob: number
   loss: number
+  so_far: number // the sum of the losses up to this one
 }
 
 /** A word's loss, letter by letter. */
@@ -548,7 +549,7 @@ export interface UnmaskedDocuments {
 
 /** The program's softmax of scaled logits. */
 export interface Softmax {
-  probs: number[]
+  probs: number[][] // of each scale
 }
 
 /** The norm of a tensor's gradient. */
@@ -1282,8 +1283,8 @@ export interface Requests {
   shuffle: { params: { seed: number; count: number }; result: Shuffle }
   /** Return the matrix shapes and the parameter count of a model with these sizes. */
   sizes: { params: { n_embd: number; n_layer: number; block_size: number; vocab_size: number }; result: Sizes }
-  /** Return the program's softmax of scale * logits. */
-  softmax: { params: { logits: number[]; scale: number }; result: Softmax }
+  /** Return the program's softmax of scale * logits, for each scale. */
+  softmax: { params: { logits: number[]; scales: number[] }; result: Softmax }
   /** Return the source of the program that computes the page's numbers. */
   source: { params: Record<string, never>; result: Source }
   /** Return each character's token id and UTF-8 bytes, and compare the tokenizer's size with a byte tokenizer's. */

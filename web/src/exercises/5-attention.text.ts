@@ -69,7 +69,7 @@ export default texts({
     title: 'The winner takes it all',
     question: claim(
       'Stretch the scores of this row until one position gets more than nine tenths of the attention.',
-      "[max(ask('softmax', logits=ask('attention', word='emma')['logits'][0][1][3][:4], scale=scale)['probs']) > 0.9 for scale in [1, 20]] == [False, True]",
+      "[max(probs) > 0.9 for probs in ask('softmax', logits=ask('attention', word='emma')['logits'][0][1][3][:4], scales=[1, 20])['probs']] == [False, True]",
     ),
     hint: {
       plain: 'A slider multiplies all the scores. Equal scores cannot be stretched apart. Different ones can.',

@@ -157,7 +157,7 @@ export const attention: Exercise[] = [
       const { logits, labels } = await ask('attention', { word: app.word })
       const t = Math.min(app.position, labels.length - 1)
       const row = logits[layer][head][t].slice(0, t + 1).map(Number)
-      const { probs } = await ask('softmax', { logits: row, scale: seen.scale })
+      const [probs] = (await ask('softmax', { logits: row, scales: [seen.scale] })).probs
       const s = best(probs, (p) => p)
       const facts = { scale: three(seen.scale), label: labels[s] === '·' ? 'BOS' : labels[s], share: percent(probs[s]) }
       if (!t) return { right: false, says: text.winner.first }

@@ -74,16 +74,21 @@ def attention(session: Session, word: str) -> Attention:
 
 
 @request
-def softmax(session: Session, logits: list[float], scale: float) -> Softmax:
-    """Return the program's softmax of scale * logits.
+def softmax(session: Session, logits: list[float], scales: list[float]) -> Softmax:
+    """Return the program's softmax of scale * logits, for each scale.
 
     At scale 0, all probabilities are equal; a large scale favors the largest logit.
     """
     if not logits:
         raise LabError("logits must contain at least one value, got logits=[]")
-    if not math.isfinite(scale * max(map(abs, logits))):
-        raise LabError(f"scale must keep the logits within float64's range, got scale={scale}: choose a smaller scale")
+    for scale in scales:
+        if not math.isfinite(scale * max(map(abs, logits))):
+            raise LabError(f"scales must keep the logits within float64's range, got {scale}: choose a smaller scale")
     program = session.active.program
     need(program, "softmax")
     module = program.module
-    return {"probs": [p.data for p in module.softmax([module.Value(logit) * scale for logit in logits])]}
+    return {
+        "probs": [
+            [p.data for p in module.softmax([module.Value(logit) * scale for logit in logits])] for scale in scales
+        ]
+    }

@@ -40,8 +40,10 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
     """
     tokenizer = run.run.tokenizer
     letters: list[LetterLoss] = []
+    so_far = 0.0
     for t, token_id in enumerate(read(tokens, run.config)):
         target = tokens[t + 1]
+        so_far += recorded[f"pos{t}.loss"].numbers[0]
         letters.append(
             {
                 "position": t,
@@ -50,6 +52,7 @@ def by_letter(run: LabRun, tokens: Tokens, recorded: Mapping[str, Tensor]) -> Lo
                 "target_id": target,
                 "prob": recorded[f"pos{t}.probs"].numbers[target],
                 "loss": recorded[f"pos{t}.loss"].numbers[0],
+                "so_far": so_far,
             }
         )
     mean = recorded["loss"].numbers[0]

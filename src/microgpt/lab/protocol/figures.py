@@ -122,6 +122,7 @@ class LetterLoss(TypedDict):
     target_id: int
     prob: float
     loss: float
+    so_far: float  # the sum of the losses up to this one
 
 
 class Loss(TypedDict):
@@ -158,7 +159,7 @@ class UnmaskedDocuments(TypedDict):
 class Softmax(TypedDict):
     """The program's softmax of scaled logits."""
 
-    probs: Sequence[float]
+    probs: Sequence[Sequence[float]]  # of each scale
 
 
 class GradientNorm(TypedDict):

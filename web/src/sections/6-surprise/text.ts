@@ -9,7 +9,7 @@ const intro: Words = {
 
 const scale: Words = {
   plain: [
-    'How much should a letter surprise the model? That depends on one number: the chance that the model had given it. Move the slider from “impossible” to “certain”.',
+    'How much should a letter surprise the model? That depends on one number: the chance that the model had given it. Move the slider below the curve from “impossible” to “certain”.',
   ],
   technical: [
     'The [loss](term:loss) at a position is −log p of the [token](term:token) that came: cross-entropy with a target of one token. The other [probabilities](term:probability) count only because they all add up to 1.',
@@ -82,48 +82,40 @@ export default texts({
   expected,
   meaning,
   words,
-  word: {
+  penalty: {
     title: {
       plain: 'How surprising is each letter of “{word}”?',
-      technical: 'Loss at each letter of “{word}”',
+      technical: 'Loss at each letter of “{word}”: −log p',
       both: 'Surprise at each letter of “{word}”',
     },
+    label: {
+      plain: 'Curve from the chance of the right letter to the surprise, and a column for each letter of the word',
+      technical: 'Curve of −log p, and a column for each letter of the word',
+    },
     scroll: 'Each letter’s loss',
+    player: { plain: 'From the chances to the average surprise', technical: 'From the probabilities to the loss' },
+    before: { plain: 'before the first letter', technical: 'before the first token' },
+    at: 'letter {number} of {count}: {target}',
+    slider: {
+      plain: 'chance that the model gave the right letter',
+      technical: 'p, the probability of the right letter',
+    },
+    y: { plain: 'surprise', technical: 'loss (nats)' },
     uniform: { plain: 'knowing nothing', technical: 'random guessing' },
     mean: { plain: 'average', technical: 'mean' },
     select: 'Select {target} after {read}',
-    caption: {
-      plain:
-        'The higher the bar, the bigger the surprise. Below each letter: its surprise, and the chance that the model had given it. The dot is the end of the word.',
-      technical:
-        'Each bar is a letter’s loss in nats; below it are the loss and the probability p of the letter that came. · is BOS. Select a letter to find it in the figures below.',
-    },
-    long: 'The word is too long for the model to read at once, so its end is ignored.',
-  },
-  curve: {
-    title: {
-      plain: 'From confidence to surprise',
-      technical: 'From probability to loss: −log p',
-      both: 'From confidence to surprise: −log p',
-    },
-    label: {
-      plain: 'Curve from the chance of the right letter to the surprise, with the letters of the word marked',
-      technical: 'Curve of −log p, with the letters of the word marked',
-    },
-    slider: { plain: 'confidence in the right letter', technical: 'p, the probability of the right letter' },
-    x: { plain: 'chance that the model gave the right letter', technical: 'probability of the actual next letter' },
-    y: { plain: 'surprise', technical: 'loss (nats)' },
-    uniform: { plain: 'knowing nothing', technical: 'random guessing' },
-    letter: '{target}: probability {prob}, loss {loss}',
-    letters: 'the word’s letters',
     shown: { plain: 'surprise', technical: '−log' },
     nats: 'nats',
+    soFar: { plain: 'so far together', technical: 'sum so far' },
+    all: { plain: 'all together', technical: 'sum' },
+    shared: { plain: 'shared among {count} letters:', technical: 'divided by {count}:' },
     caption: {
       plain:
-        'Each halving of the chance adds the same surprise. Near “certain” the curve is almost flat; near “impossible” it is a cliff. The marked letters are those of your word.',
+        'The chance of the letter that came goes up to the curve, and from there to its column. Each halving of the chance adds the same surprise. In the end, what is above the average fills what is below it. The dot is the end of the word.',
       technical:
-        'The slope is −1 / p: the smaller p is, the harder the gradient pulls. Select a letter, or move the slider to any p.',
+        'Each column is a letter’s loss in nats; the mean levels them. The slope of the curve is −1 / p: the smaller p is, the harder the gradient pulls. · is BOS. Select a letter, or move the slider to any p.',
     },
+    long: 'The word is too long for the model to read at once, so its end is ignored.',
   },
   row: {
     title: { plain: 'What the model expected', technical: 'What the model expected' },

@@ -11,6 +11,7 @@ export default texts({
   letters: {
     title: 'One letter at a time',
     player: { plain: 'The letters of the name', technical: 'The sample’s tokens' },
+    before: { plain: 'before the first letter', technical: 'before the first token' },
     letter: 'letter {number}: {char}',
     ended: { plain: 'the end', technical: 'BOS: the end' },
     bars: { plain: 'Chance of each letter', technical: 'Probability of each token' },
@@ -28,12 +29,17 @@ export default texts({
   },
   die: {
     label: 'The die landed on {chance}, in the stretch of {letter}',
-    landed: 'The die landed on',
-    stretch: { plain: 'in the stretch of', technical: 'in the interval of' },
+    line: {
+      plain: 'The line from 0 to 1, with a stretch for each letter',
+      technical: 'The line from 0 to 1, with an interval for each token',
+    },
+    landed: { plain: 'The die landed in the stretch of', technical: 'The die landed in the interval of' },
     chance: { plain: 'whose chance is', technical: 'whose probability is' },
   },
   temperature: {
-    title: { plain: 'Careful or daring: the temperature', technical: 'The same logits at three temperatures' },
+    title: { plain: 'Careful or daring: the temperature', technical: 'The same logits, from cold to hot' },
+    player: 'From cold to hot',
+    at: 'at {temperature}',
     words: {
       plain: [
         claim(
@@ -47,15 +53,15 @@ export default texts({
     },
     names: { plain: 'Ten names at this temperature', technical: 'Ten samples at this temperature' },
     cold: 'cold',
-    yours: 'yours',
+    yours: 'now',
     hot: 'hot',
-    bars: { plain: 'Chances of the next letter, {column}', technical: 'Probabilities of the next token, {column}' },
+    bars: { plain: 'Chances of the first letter', technical: 'Probabilities of the first token' },
     fresh: { plain: '{count} of {all} are new', technical: '{count} of {all} are not in the data' },
     copied: { plain: 'listed', technical: 'in the data' },
     legend: {
-      plain: 'The bars show the chances of the next letter above. An underlined name is in the list.',
+      plain: 'The bars show the chances of the first letter. An underlined name is in the list.',
       technical:
-        'The bars show the next token above. All samples use the same seed; an underlined sample is in the data.',
+        'The bars show the first token that is sampled. All samples use the same seed; an underlined sample is in the data.',
     },
   },
   novelty: {
