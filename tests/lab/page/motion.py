@@ -161,6 +161,11 @@ def show(tab: Visit, case: Case) -> Mover:
         tab.go(play=case.play, word="emma")
     else:
         tab.section(case.section, word="emma")
+    return opened(tab, case)
+
+
+def opened(tab: Visit, case: Case) -> Mover:
+    """Wait for a player of the section that is open; if it is behind a question, open that."""
     mover = Mover(tab, case.title)
     if case.question and not mover.figure.count():
         tab.page.get_by_text(case.question).first.click()

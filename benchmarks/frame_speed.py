@@ -1,0 +1,184 @@
+"""Measure the work that the lab's page does in each frame while its figures play, on a processor made slower.
+
+    python benchmarks/frame_speed.py [NAME...] [--slower 4] [--limit 50]
+
+The benchmark needs the built page (`python hatch_build.py site`), Chromium, and Playwright (`pip install playwright`).
+Each player of the page plays once in real time, from its first moment to its last, at its usual speed; then the tour
+plays, with its captions cut to a second each (NAME is a player's, or `tour`). Chromium traces the tasks of the page's
+main thread: scripts, styles, layout and painting. A frame is what happens between two calls of requestAnimationFrame,
+and its work is the time of all tasks that began in it. A frame with more than 50 ms of work can be seen: what moves
+stands still. Waiting for the worker, in which Python computes, is no work of this thread.
+
+The processor's slowness is simulated by Chromium, for this thread alone. Whatever else the machine does adds to the
+figures: the command prints the work in processor time, too, to which other processes add little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import sync_playwright
+
+from microgpt.lab.server import Pages, Server
+from microgpt.system.hardware import processor
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # contains the browser helpers
+
+from lab.page.browser import FLAGS, SIZES, Visit
+from lab.page.motion import CASES, Mover, show
+from lab.page.playhead import BEATS
+
+BEAT = 1000  # ms that each beat of the tour is shown
+CATEGORIES = ["toplevel", "blink.user_timing", "devtools.timeline"]
+# Marks the start of each frame until the player's button says that it has ended
+MARK = """(button) => {
+  const mark = () => {
+    performance.mark('frame')
+    if (button.getAttribute('aria-label') === 'Pause') requestAnimationFrame(mark)
+    else requestAnimationFrame(() => requestAnimationFrame(() => { globalThis.over = true }))
+  }
+  globalThis.over = false
+  button.click()
+  requestAnimationFrame(mark)
+}"""
+# Marks the frames of the tour, whose beats the script turns
+TOUR = """async ([beats, ms]) => {
+  let goes = true
+  const mark = () => {
+    performance.mark('frame')
+    if (goes) requestAnimationFrame(mark)
+  }
+  mark()
+  const step = [...document.querySelectorAll('.tour .player button')].at(2)
+  for (let at = 1; at < beats; at++) {
+    await new Promise((go) => setTimeout(go, ms))
+    step.click()
+  }
+  await new Promise((go) => setTimeout(go, ms))
+  goes = false
+}"""
+
+
+class Work(NamedTuple):
+    """The main thread's work in a frame, in ms."""
+
+    took: float
+    processor: float
+
+
+def tasks_of(events: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[float]]:
+    """Return the main thread's tasks, and the times (in µs) at which frames began."""
+    marks = [event for event in events if event["name"] == "frame" and event.get("ph") in ("R", "I", "n")]
+    thread = {(event["pid"], event["tid"]) for event in marks}
+    tasks = [
+        event
+        for event in events
+        if event["name"].endswith("RunTask") and event.get("ph") == "X" and (event["pid"], event["tid"]) in thread
+    ]
+    return tasks, sorted(event["ts"] for event in marks)
+
+
+def work(events: list[dict[str, Any]]) -> list[Work]:
+    """Return the work of each frame of a trace."""
+    tasks, starts = tasks_of(events)
+    found = [[0.0, 0.0] for _ in starts]
+    # a mark is set inside the task that begins the frame
+    begins = [
+        max((t["ts"] for t in tasks if t["ts"] <= start <= t["ts"] + t["dur"]), default=start) for start in starts
+    ]
+    for task in tasks:
+        at = sum(begin <= task["ts"] for begin in begins) - 1
+        if at >= 0:
+            found[at][0] += task["dur"] / 1000
+            found[at][1] += task.get("tdur", 0) / 1000
+    return [Work(*times) for times in found]
+
+
+class Traced:
+    """A tab on a slower processor, whose tasks can be traced."""
+
+    def __init__(self, browser: Any, visit: Visit, slower: float) -> None:
+        self.visit, self.page, self.slower = visit, visit.page, slower
+        self.tracing = browser.new_browser_cdp_session()
+        self.processor = visit.context.new_cdp_session(visit.page)
+        self.events: list[dict[str, Any]] = []
+        self.tracing.on("Tracing.dataCollected", lambda data: self.events.extend(data["value"]))
+
+    def start(self) -> None:
+        self.events.clear()
+        self.processor.send("Emulation.setCPUThrottlingRate", {"rate": self.slower})
+        self.tracing.send("Tracing.start", {"traceConfig": {"includedCategories": CATEGORIES}})
+
+    def stop(self) -> list[Work]:
+        self.processor.send("Emulation.setCPUThrottlingRate", {"rate": 1})
+        ended: list[Any] = []
+        self.tracing.once("Tracing.tracingComplete", ended.append)
+        self.tracing.send("Tracing.end")
+        while not ended:
+            self.page.wait_for_timeout(50)
+        return work(self.events)
+
+    def player(self, mover: Mover) -> list[Work]:
+        mover.scrub(0)
+        mover.centre()
+        self.start()
+        mover.play_button.evaluate(MARK)
+        self.page.wait_for_function("() => globalThis.over", polling=500)
+        return self.stop()
+
+    def tour(self) -> list[Work]:
+        self.visit.go(play="tour", at=0, word="emma", level="plain")
+        self.page.locator("main figure").first.wait_for()
+        self.visit.settle()
+        self.start()
+        self.page.evaluate(TOUR, [BEATS, BEAT])
+        return self.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="players, or tour; all if none is given")
+    parser.add_argument("--slower", type=float, default=4, help="how many times slower the processor is")
+    parser.add_argument("--limit", type=float, default=50, help="the most ms of work that a frame may do")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the traces, for the browser's own tools")
+    options = parser.parse_args()
+    path = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
+    if not path:
+        sys.exit("Chromium was not found (on Debian: apt-get install chromium)")
+    with Server(Pages(), 0) as server, sync_playwright() as driver:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        browser = driver.chromium.launch(executable_path=path, args=FLAGS)
+        print(f"Chromium {browser.version} on {processor()}, {options.slower:g} times slower")
+        print("player      frames   median    worst   worst in processor time   above the limit")
+        visit = Visit(browser, server.url, viewport=SIZES["wide"])
+        visit.open()
+        visit.ready()
+        visit.settle()
+        traced = Traced(browser, visit, options.slower)
+        for name in [*(case.name for case in CASES), "tour"]:
+            if options.names and name not in options.names:
+                continue
+            case = next((case for case in CASES if case.name == name), None)
+            found = traced.player(show(visit, case)) if case else traced.tour()
+            median, worst = statistics.median(one.took for one in found), max(one.took for one in found)
+            slowest = max(one.processor for one in found)
+            above = sum(one.took > options.limit for one in found)
+            print(
+                f"{name:10} {len(found):7} {median:6.1f} ms {worst:5.0f} ms {slowest:19.0f} ms {above:17}", flush=True
+            )
+            if options.save:
+                options.save.mkdir(parents=True, exist_ok=True)
+                (options.save / f"{name}.json").write_text(json.dumps({"traceEvents": traced.events}))
+        browser.close()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    main()
