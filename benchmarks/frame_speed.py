@@ -105,25 +105,18 @@ class Traced:
     """A tab on a slower processor, whose tasks can be traced."""
 
     def __init__(self, browser: Any, visit: Visit, slower: float) -> None:
-        self.visit, self.page, self.slower = visit, visit.page, slower
-        self.tracing = browser.new_browser_cdp_session()
+        self.browser, self.visit, self.page, self.slower = browser, visit, visit.page, slower
         self.processor = visit.context.new_cdp_session(visit.page)
-        self.events: list[dict[str, Any]] = []
-        self.tracing.on("Tracing.dataCollected", lambda data: self.events.extend(data["value"]))
+        self.trace = b""  # the last one, as JSON
 
     def start(self) -> None:
-        self.events.clear()
         self.processor.send("Emulation.setCPUThrottlingRate", {"rate": self.slower})
-        self.tracing.send("Tracing.start", {"traceConfig": {"includedCategories": CATEGORIES}})
+        self.browser.start_tracing(page=self.page, categories=CATEGORIES)
 
     def stop(self) -> list[Work]:
         self.processor.send("Emulation.setCPUThrottlingRate", {"rate": 1})
-        ended: list[Any] = []
-        self.tracing.once("Tracing.tracingComplete", ended.append)
-        self.tracing.send("Tracing.end")
-        while not ended:
-            self.page.wait_for_timeout(50)
-        return work(self.events)
+        self.trace = self.browser.stop_tracing()
+        return work(json.loads(self.trace)["traceEvents"])
 
     def player(self, mover: Mover) -> list[Work]:
         mover.scrub(0)
@@ -175,7 +168,7 @@ def main() -> None:
             )
             if options.save:
                 options.save.mkdir(parents=True, exist_ok=True)
-                (options.save / f"{name}.json").write_text(json.dumps({"traceEvents": traced.events}))
+                (options.save / f"{name}.json").write_bytes(traced.trace)
         browser.close()
         server.shutdown()
 

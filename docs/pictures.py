@@ -4,7 +4,7 @@
 
 The script needs the built page (`python hatch_build.py site`), Chromium, Playwright and Pillow (`pip install playwright
 pillow`). Without a NAME, it takes all pictures. A loop is captured frame by frame on a stopped clock, so that it is the
-same on every machine with the same fonts, and saved as an animated WebP of less than 500,000 bytes.
+same on every machine with the same fonts, and is saved as an animated WebP of less than 500,000 bytes.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ LOOPS = [
 
 
 class Film(NamedTuple):
-    """Different pictures one after the other, and how many milliseconds each of them is shown."""
+    """Different pictures in order, and how many milliseconds each of them is shown."""
 
     pictures: list[Image.Image]
     durations: list[int]

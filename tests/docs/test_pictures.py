@@ -18,7 +18,7 @@ LARGEST = 500_000  # bytes, as in docs/pictures.py
 
 
 def frames(content: bytes) -> list[int]:
-    """Return the duration of each frame of a WebP file in ms; a file that does not move has none."""
+    """Return the duration of each frame of a WebP file in ms."""
     assert content[:4] == b"RIFF"
     assert content[8:12] == b"WEBP"
     at, durations = 12, []
