@@ -6,8 +6,8 @@ The benchmark needs the built page (`python hatch_build.py site`), Chromium, and
 Each player of the page plays once in real time, from its first moment to its last, at its usual speed; then the tour
 plays, with its captions cut to a second each (NAME is a player's, or `tour`). Chromium traces the tasks of the page's
 main thread: scripts, styles, layout and painting. A frame is what happens between two calls of requestAnimationFrame,
-and its work is the processor time of all tasks that began in it. A frame with more than 50 ms of work can be seen: what moves
-stands still. Waiting for the worker, in which Python computes, is no work of this thread.
+and its work is the processor time of all tasks that began in it. With more than 50 ms of work, what moves stands still
+long enough to be seen. Waiting for the worker, in which Python computes, is no work of this thread.
 
 Chromium slows down this thread alone. Processor time leaves out the time in which other processes had the processor;
 they still make it longer, because they share caches and cores. The command also prints the longest time that a frame's
