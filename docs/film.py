@@ -4,7 +4,7 @@
 
 The script needs the built page (`python hatch_build.py site`), Chromium, Playwright (`pip install playwright`) and
 ffmpeg. The tour plays from its first beat to its last, about four minutes, on a stopped clock: pictures are taken at
-equal distances of the page's own time, so a slow machine makes the same film. FILE is `tour.webm` unless you name
+equal distances of the page's own time, so a slow machine leaves nothing out. FILE is `tour.webm` unless you name
 another; its name's ending chooses the format.
 """
 

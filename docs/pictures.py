@@ -3,8 +3,8 @@
     python docs/pictures.py [NAME...]
 
 The script needs the built page (`python hatch_build.py site`), Chromium, Playwright and Pillow (`pip install playwright
-pillow`). Without a NAME, it takes all pictures. A loop is captured frame by frame on a stopped clock, so that it is the
-same on every machine with the same fonts, and is saved as an animated WebP of less than 500,000 bytes.
+pillow`). Without a NAME, it takes all pictures. A loop is captured frame by frame on a stopped clock, so that a
+slow machine leaves no frame out, and is saved as an animated WebP of less than 500,000 bytes.
 """
 
 from __future__ import annotations
