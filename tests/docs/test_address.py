@@ -25,7 +25,7 @@ def test_a_release_has_no_relative_links(address: dict[str, Any]) -> None:
     assert address["LINK"].findall(published) == []
     for kind, path in re.findall(rf"\({ADDRESS}/(raw|blob)/main/([^)#]+)", published):
         assert (ROOT / path).exists(), path
-        assert (kind == "raw") == path.endswith(".png")
+        assert (kind == "raw") == path.endswith((".png", ".webp"))
     assert f"git clone {ADDRESS}\ncd microgpt\n" in published
     assert address["CLONE"] in README
     assert address["CLONE"] not in published

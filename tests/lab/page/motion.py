@@ -169,6 +169,11 @@ def show(tab: Visit, case: Case) -> Mover:
     else:
         tab.section(6 if case.section == 3 else 3)  # away, so that the section begins in its first state
         tab.section(case.section, word="emma")
+    return opened(tab, case)
+
+
+def opened(tab: Visit, case: Case) -> Mover:
+    """Wait for a player of the section that is open; if it is behind a question, open that."""
     mover = Mover(tab, case.title)
     if case.question and not mover.figure.count():
         tab.page.get_by_text(case.question).first.click()

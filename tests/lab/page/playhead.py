@@ -14,6 +14,8 @@ READ = """() => {
   return { at: Number(scrubber.value), main, variables, lit }
 }"""
 
+BEATS = 27  # of the tour
+
 
 class Head:
     """The playhead of a tab."""

@@ -8,6 +8,7 @@ import pytest
 
 from lab.page.axe import violations
 from lab.page.browser import FOLDERS, SECTIONS, Visit
+from lab.page.playhead import BEATS
 
 ON_SCREEN = """() => [...document.querySelectorAll('main figure')].filter((e) => e.checkVisibility())
   .map((e) => e.querySelector('h3').textContent)"""
@@ -167,6 +168,48 @@ def test_the_playhead_keeps_its_keys(presented: Visit) -> None:
     presented.settle()
     assert presented.page.evaluate("location.hash.match(/present=\\d+/)[0]") == before
     presented.linked("at=1")
+
+
+@pytest.mark.parametrize(("on", "back"), [("PageDown", "PageUp"), ("ArrowRight", "ArrowLeft")])
+def test_the_tour_can_be_presented(presented: Visit, on: str, back: str) -> None:
+    """A beat is one screen, with its caption; the figures of the end are screens of a clicker."""
+    press, scrubber = presented.page.keyboard.press, presented.page.locator(".tour input[type=range]")
+    show(presented, 5, present=1, hide="source,contents", play="tour", at=0, level="plain")
+    for at in range(BEATS - 1):
+        assert screen(presented) == "1 / 1"
+        assert scrubber.input_value() == str(at)
+        assert presented.page.locator("main .beat .caption").is_visible()
+        assert len(presented.page.evaluate(ON_SCREEN)) == 1, at
+        width, window = presented.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert width <= window, at
+        press(on)
+    count = int(screen(presented).split(" / ")[1])
+    assert count > 3
+    if on == "PageDown":
+        for at in range(2, count + 1):
+            press(on)
+            assert screen(presented) == f"{at} / {count}"
+            assert scrubber.input_value() == str(BEATS - 1)
+        for _ in range(count - 1):
+            press(back)
+    press(back)
+    assert screen(presented) == "1 / 1"
+    assert scrubber.input_value() == str(BEATS - 2)
+    assert "section=attention" in presented.page.evaluate("location.hash")
+
+
+def test_the_screen_goes_dark_on_the_tour_and_escape_leaves_the_tour_first(presented: Visit) -> None:
+    press, dark = presented.page.keyboard.press, presented.page.get_by_role("button", name="The screen is blank")
+    show(presented, 5, present=1, hide="source,contents", play="tour", at=3, level="plain")
+    press(".")
+    assert dark.is_visible()
+    press(".")
+    assert not dark.is_visible()
+    press("Escape")
+    presented.page.locator(".tour").wait_for(state="detached")
+    assert screen(presented).startswith("1 / ")
+    press("Escape")
+    presented.page.locator(".screens").wait_for(state="detached")
 
 
 @pytest.mark.sampled(4)

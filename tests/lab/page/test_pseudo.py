@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab.page.browser import SECTIONS, SIZES, Visit
+from lab.page.playhead import BEATS
 from lab.page.visible import labels, texts
 
 LEVELS = ["plain", "technical", "both"]
@@ -79,6 +80,18 @@ def test_every_text_around_the_sections_is_in_a_text_file(pseudo: Visit, frame: 
     assert untranslated(shown) == []
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_text_of_the_tour_is_in_a_text_file(pseudo: Visit, level: str) -> None:
+    for at in range(BEATS):
+        pseudo.go(play="tour", at=at, word="emma", level=level)
+        pseudo.page.locator(".tour").wait_for()
+        pseudo.page.locator("main figure").first.wait_for()
+        pseudo.page.evaluate("idle()")
+        shown = texts(pseudo, "main, .tour", OTHERS) + labels(pseudo, "main, .tour", OTHERS)
+        assert len(shown) > 3
+        assert untranslated(shown) == [], at
+
+
 @pytest.mark.parametrize("button", ["Exercises", "Glossary"])
 def test_every_text_of_a_list_is_in_a_text_file(pseudo: Visit, button: str) -> None:
     pseudo.section(0, level="both")
@@ -98,6 +111,18 @@ def test_long_texts_do_not_scroll_sideways(pseudo: Visit, section: int, size: st
     width, window = pseudo.page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
     pseudo.page.set_viewport_size(SIZES["wide"])
     assert width <= window
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_long_texts_of_the_tour_do_not_scroll_sideways(pseudo: Visit, size: str) -> None:
+    pseudo.page.set_viewport_size(SIZES[size])
+    for at in range(BEATS):
+        pseudo.go(play="tour", at=at, word="emma", level="both")
+        pseudo.page.locator("main figure").first.wait_for()
+        pseudo.page.evaluate("idle()")
+        width, window = pseudo.page.evaluate("() => [document.documentElement.scrollWidth, innerWidth]")
+        assert width <= window, at
+    pseudo.page.set_viewport_size(SIZES["wide"])
 
 
 def test_untranslated_texts_would_be_found(pseudo: Visit) -> None:

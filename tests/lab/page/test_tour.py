@@ -11,12 +11,12 @@ import pytest
 from lab.page.axe import violations
 from lab.page.browser import SIZES, Visit
 from lab.page.jargon import names_and_formulas, unexplained
-from lab.page.playhead import Head
+from lab.page.playhead import BEATS, Head
 
-BEATS = 27
 LEAST, PER_WORD = 6000, 300  # ms, at speed 1: 200 words a minute
 LEVELS = ("plain", "technical", "both")
 CHAPTERS = ["data", "tokens", "forward", "loss", "backward", "adam", "data", "sample", "end"]
+LONG = "annabelelisbeth"  # 15 letters
 TWO_LAYERS = '{"n_layer":2,"num_steps":1}'
 SHOWN = """() => {
   const textOf = (selector) => document.querySelector(selector)?.innerText ?? ''
@@ -359,6 +359,27 @@ def test_nothing_of_the_figure_is_under_the_controls_on_a_phone(tour: Tour) -> N
         assert width <= window
         tour.page.evaluate("scrollTo(0, 1e6)")
         assert tour.page.evaluate(UNDER) <= 0, at
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_figures_of_a_long_word_fit_on_the_screen(tour: Tour, size: str) -> None:
+    """The longest word has as many letters as the model can look back at."""
+    tour.page.set_viewport_size(SIZES[size])
+    for at in range(BEATS - 1):
+        tour.open(at, word=LONG)
+        tour.tab.frames()
+        assert tour.page.evaluate(UNDER) <= 0, at
+
+
+def test_a_long_word_has_every_label_and_every_share(tour: Tour) -> None:
+    tour.page.set_viewport_size(SIZES["phone"])
+    tour.open(8, word=LONG)
+    assert tour.page.locator("main figure canvas:visible").count() == len(LONG) + 1
+    tour.page.locator("main figure .caption button").last.click()
+    assert tour.page.locator("main figure td").count() == 16
+    for at in (9, 10, 11):  # the scores; the shares; the shares and the blend
+        tour.open(at, word=LONG)
+        assert tour.page.locator("main figure .bars li:visible").count() == len(LONG) + 1
 
 
 @pytest.mark.sampled(4)

@@ -126,6 +126,12 @@ class Playhead {
     ;[app.play, app.at] = to
   }
 
+  /** Go forward or back by a number of beats of the tour, if there are as many. */
+  turn(by: number): void {
+    const to = Math.min(app.at, beats.length - 1) + by
+    if (this.beat && to in beats) app.at = to
+  }
+
   // --- The moment that a step leads to, or the chapter's end or beginning if there is no such moment
 
   into(): number {
