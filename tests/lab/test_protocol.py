@@ -86,6 +86,7 @@ def answered() -> frozenset[str]:
     ask("scrub", step=2)
     ask("change", path="wte[1][0]", value=0.5)
     ask("forward", word=WORD)
+    ask("forward", word=WORD, only=["emb"])
     ask("undo")
     for method in ("model", "data", "schedule", "evaluate", "examples", "pretrained"):
         ask(method)
@@ -109,7 +110,7 @@ def answered() -> frozenset[str]:
     for fresh in (False, True):
         ask("likeness", fresh=fresh)
         ask("nearest", symbol="a", fresh=fresh)
-    ask("history", path="wte[0][0]")
+    ask("history", word=WORD, path="wte[0][0]")
     ask("sizes", **SIZES)
     ask("budget", **SIZES, tokens=1000)
     for path in (PATH, "loss", "wte[0][0]", "pos1.layer0.attn_weights.head0[1]", f"{PATH}.term1"):

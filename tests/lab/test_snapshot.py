@@ -134,4 +134,4 @@ def test_without_the_kernel_the_responses_are_the_same(monkeypatch: pytest.Monke
         lab.ask("scrub", step=17)
     assert slow.state() == native.state()
     assert lab_run.EVERY["scalar"] == 10
-    assert slow.ask("history", path="wte[0][0]")["steps"] == [0, 10, 17, 20, 23]
+    assert slow.ask("history", word="emma", path="wte[0][0]")["steps"] == [0, 10, 17, 20, 23]

@@ -69,7 +69,7 @@ test('nothing is sent while the parameters are null, and a response that arrives
 
 test('an error is reported, and the last response stays until the next response arrives', async () => {
   const { app, live, flushSync, inComponent } = await page()
-  const history = inComponent(() => live('history', () => ({ path: app.number || 'loss' })))
+  const history = inComponent(() => live('history', () => ({ word: 'emma', path: app.number || 'loss' })))
   await settled()
   app.number = 'wrong'
   flushSync()

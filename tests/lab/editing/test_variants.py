@@ -77,7 +77,7 @@ def test_every_figure_of_a_variant_is_shown_or_says_why_not(name: str) -> None:
         ("expression", {"source": "y = x * x", "inputs": {"x": 2.0}}),
         ("data", {}),
         ("parameters", {"moments": True}),
-        ("history", {"path": "wte[0][0]"}),
+        ("history", {"word": WORD, "path": "wte[0][0]"}),
     ]
     errors: dict[str, str] = {}
     for method, params in questions:

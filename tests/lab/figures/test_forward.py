@@ -88,3 +88,10 @@ def test_a_weight_that_overflows_the_numbers_gives_a_message(lab: Lab) -> None:
     lab.ask("change", path="layer0.attn_wv[2][3]", value=1e300)
     assert "undo" in lab.refused("forward", word=WORD)
     assert lab.ask("undo")["changes"] == []
+
+
+def test_only_some_tensors_of_the_forward_pass(readonly: Lab) -> None:
+    whole = readonly.ask("forward", word="emma")
+    some = readonly.ask("forward", word="emma", only=["emb", "tok_emb"])
+    names = [f"pos{t}.{name}" for t in range(5) for name in ("tok_emb", "emb")]
+    assert some == {**whole, "tensors": {name: whole["tensors"][name] for name in names}}

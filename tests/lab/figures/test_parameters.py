@@ -25,7 +25,8 @@ def test_the_parameters_are_those_of_the_pretrained_models_file(shared: Lab, run
         assert response["tensors"][name] == {"shape": list(table[name]), "data": list(expected.params[part])}
         assert response["m"][name] == list(expected.m[part])
         assert response["v"][name] == list(expected.v[part])
-    one = shared.ask("history", path="lm_head[26][15]")
+    one = shared.ask("history", word="emma", path="lm_head[26][15]")
+    assert one["grad"] == shared.ask("gradients", word="emma")["grads"]["lm_head"][-1]
     assert (one["m"], one["v"]) == (response["m"]["lm_head"][-1], response["v"]["lm_head"][-1])
     assert shared.ask("parameters")["m"] == {}
 
@@ -57,7 +58,7 @@ def test_parameters_are_counted_for_models_of_any_size(readonly: Lab) -> None:
 def test_the_history_of_a_weight_has_its_values_at_earlier_steps(lab: Lab) -> None:
     lab.ask("reset", config={"num_steps": 300})
     lab.train(300)
-    history = lab.ask("history", path="layer0.mlp_fc1[63][15]")
+    history = lab.ask("history", word="emma", path="layer0.mlp_fc1[63][15]")
     assert history["steps"] == [0, 100, 200, 300]
     for step, value in zip(history["steps"], history["values"]):
         lab.ask("scrub", step=step)

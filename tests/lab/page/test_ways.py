@@ -70,7 +70,7 @@ def test_a_signal_and_a_document_travel_through_all_stations(clocked: Clocked, c
     assert len(tops) == mover.last + 1
     for at in range(1, len(tops)):
         mover.press("Step")
-        frames = [next(place for place in places if place[0] == "traveller") for places in mover.frames(16)]
+        frames = [next(place for place in places if place[0] == "traveller") for places in mover.frames(24)]
         ys = [place[3] - frames[0][3] for place in frames]
         assert ys == sorted(ys)
         assert len({*ys}) >= 6

@@ -115,7 +115,9 @@ describe('the cache', () => {
 
   test('an error is a response too, and names its cause', async () => {
     const client = await readyClient()
-    await expect(client.ask('history', { path: 'wrong' })).rejects.toThrow(new AskError('no such weight: wrong'))
+    await expect(client.ask('history', { word: 'emma', path: 'wrong' })).rejects.toThrow(
+      new AskError('no such weight: wrong'),
+    )
     expect(client.status.state).toBe('ready')
   })
 })
@@ -221,7 +223,9 @@ describe('a worker that dies', () => {
     await reaches(client, 'ready')
     expect(await asked).toMatchObject({ method: 'forward' })
     FakeWorker.deadly = 'wpe'
-    await expect(client.ask('history', { path: 'wpe[0][0]' })).rejects.toThrow('Python crashed on this request')
+    await expect(client.ask('history', { word: 'emma', path: 'wpe[0][0]' })).rejects.toThrow(
+      'Python crashed on this request',
+    )
     expect(FakeWorker.all).toHaveLength(4) // a new worker for each try
   })
 

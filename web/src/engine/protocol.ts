@@ -426,6 +426,7 @@ export interface History {
   path: string
   steps: number[]
   values: number[]
+  grad: Num // of a word's loss
   m: number // the weight's current moments
   v: number
 }
@@ -1204,7 +1205,7 @@ export interface Requests {
   /** Return the numbers that match a query or, if nothing matches, a message that explains why. */
   find: { params: { word: string; query: string; position?: number; limit?: number }; result: Found & OfModel }
   /** Return every number in a word's forward pass. */
-  forward: { params: { word: string }; result: Forward & OfModel }
+  forward: { params: { word: string; only?: string[] }; result: Forward & OfModel }
   /** Return which units of a layer's MLP are open at each position of a word, and which are dead. */
   gate: { params: { word: string; layer: number }; result: Gate & OfModel }
   /** Return sample number `index` for a seed, as in `microgpt sample`, with each position's token probabilities. */
@@ -1227,8 +1228,8 @@ export interface Requests {
   hello: { params: Record<string, never>; result: Hello }
   /** Find two weights over which the word's loss shows the scene, and return the surface and the hikers' paths. */
   hike: { params: { word: string; scene: Landscape }; result: Hike & OfModel }
-  /** Return a weight's values at the saved steps and now, and its current moments. */
-  history: { params: { path: string }; result: History & OfModel }
+  /** Return a weight's values at the saved steps and now, its moments, and its gradient for a word. */
+  history: { params: { word: string; path: string }; result: History & OfModel }
   /** Return which part of the active model's data has a document with this text. */
   known: { params: { text: string }; result: Known & OfModel }
   /** Take one Adam step on a copy of the model; return each letter's loss before and after it. */

@@ -13,11 +13,20 @@ if TYPE_CHECKING:
 
 
 @model_request
-def forward(session: Session, word: str) -> Forward:
-    """Return every number in a word's forward pass."""
+def forward(session: Session, word: str, only: list[str] | None = None) -> Forward:
+    """Return every number in a word's forward pass.
+
+    Args:
+        session: The session.
+        word: The word.
+        only: The names of the tensors to return, without their positions (`emb` for `pos0.emb`); default: all.
+    """
     tokens, run = session.tokens(word), session.active
     now = session.forward(tokens)
     before = session.forward(tokens, run.unchanged()) if run.changes else now
+    if only is not None:
+        now = {name: tensor for name, tensor in now.items() if name.partition(".")[2] in only}
+        before = {name: before[name] for name in now}
     return {
         "word": word,
         "tokens": tokens,

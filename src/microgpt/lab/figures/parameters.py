@@ -24,8 +24,8 @@ def parameters(session: Session, moments: bool = False) -> Parameters:
 
 
 @model_request
-def history(session: Session, path: str) -> History:
-    """Return a weight's values at the saved steps and now, and its current moments."""
+def history(session: Session, word: str, path: str) -> History:
+    """Return a weight's values at the saved steps and now, its moments, and its gradient for a word."""
     run = session.active
     index = run.index(path)
     values = {step: frame.params[index] for step, frame in run.frames.items() if step <= run.furthest}
@@ -34,6 +34,7 @@ def history(session: Session, path: str) -> History:
         "path": path,
         "steps": sorted(values),
         "values": [values[step] for step in sorted(values)],
+        "grad": session.trace(session.tokens(word)).node(path).grad,
         "m": run.engine.m[index],
         "v": run.engine.v[index],
     }

@@ -22,6 +22,7 @@ class History(TypedDict):
     path: str
     steps: Sequence[int]
     values: Sequence[float]
+    grad: Num  # of a word's loss
     m: float  # the weight's current moments
     v: float
 

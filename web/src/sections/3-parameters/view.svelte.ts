@@ -16,6 +16,9 @@ export const view = new View()
 /** Return the parameters to request: Adam's moments are sent only if they are shown. */
 export const wanted = () => (/^[mv]$/.test(view.quantity) ? { moments: true } : {})
 
+/** Return the request for gradients, or null unless they are shown. */
+export const pulls = () => (view.quantity === 'grad' ? { word: app.word } : null)
+
 /** Return the shown quantity for one matrix's weights. */
 export function numbers(
   name: string,
