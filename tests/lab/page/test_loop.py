@@ -41,9 +41,11 @@ def steps(mover: Mover) -> int:
     return int(re.findall(r"step ([\d,]+) of", mover.page.locator("main .now").inner_text())[0].replace(",", ""))
 
 
-def on_show(mover: Mover) -> int:
-    """Return the step whose document is on its way."""
-    return int(re.findall(r"Step ([\d,]+)", mover.figure.inner_text())[0].replace(",", ""))
+def on_show(mover: Mover) -> tuple[int, int, list[Shown]]:
+    """Return the step whose document is on its way, its station and the numbers, read at once."""
+    text, numbers, at = mover.state()
+    step = int(re.findall(r"Step ([\d,]+)", text)[0].replace(",", ""))
+    return step, int(at), [Shown("", path, value, shown) for path, value, shown in numbers]
 
 
 def test_documents_go_round_while_the_run_is_trained(training: Mover) -> None:
@@ -54,13 +56,11 @@ def test_documents_go_round_while_the_run_is_trained(training: Mover) -> None:
     seen: dict[int, list[int]] = {}  # the stations that each document came to
     while len(seen) < 4:
         mover.run(4 * FRAME)
-        step, at = on_show(mover), mover.at
+        step, at, shown = on_show(mover)
         if seen.setdefault(step, [at])[-1] != at:
             seen[step].append(at)
             if at == STATIONS - 1:
-                numbers = mover.state()[1]
-                assert {f"run.loss[{step}]", f"step{step}.pos0.loss"} <= {path for path, *_ in numbers}
-                shown = [Shown("", path, value, text) for path, value, text in numbers]
+                assert {f"run.loss[{step}]", f"step{step}.pos0.loss"} <= {one.path for one in shown}
                 assert [words for one in shown if (words := mistake(one, truth.number(one.path), 1e-9))] == []
     assert list(seen) == sorted(seen)
     for step in list(seen)[:3]:
@@ -74,14 +74,14 @@ def test_a_reader_who_stops_the_loop_keeps_its_document(training: Mover) -> None
     while mover.at != 2:
         mover.run(2 * FRAME)
     mover.press("Pause")
-    step, made = on_show(mover), steps(mover)
+    [step, at, _], made = on_show(mover), steps(mover)
     while steps(mover) < made + 200:
         mover.run(50)
-    assert (on_show(mover), mover.at) == (step, 2)
+    assert on_show(mover)[:2] == (step, at) == (step, 2)
     mover.press("Play")  # it goes on, and the latest document follows
-    while on_show(mover) == step:
+    while on_show(mover)[0] == step:
         mover.run(50)
-    assert on_show(mover) > made + 100
+    assert on_show(mover)[0] > made + 100
     mover.page.get_by_role("button", name="Pause training").click()
     mover.tab.settle()
     assert mover.at == STATIONS - 1
