@@ -1,4 +1,4 @@
-"""The principal components of a few vectors, in pure Python: their directions, and the variance along each of them."""
+"""The principal components of a few vectors in pure Python: directions, and the variance along each."""
 
 from __future__ import annotations
 

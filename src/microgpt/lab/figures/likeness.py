@@ -1,4 +1,4 @@
-"""Which tokens are alike: the angles between rows of wte, and a map of the rows by their first principal components."""
+"""Which tokens are alike: the angles between rows of wte, and a map by their principal components."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training step up close: its document, the probability of each letter, and how it moves some weights.
+"""A training step up close: its document, each letter's probability, and how it moves some weights.
 
 The request `progress` shows a run at rest; `train` (train.py) sends the same while the run is trained.
 """

@@ -3,7 +3,7 @@ import { texts } from '../../texts/texts'
 
 export default texts({
   lead: {
-    both: ['These names were not looked up. A [GPT](term:gpt) wrote them just now, one letter at a time.'],
+    both: ['A [GPT](term:gpt) made up these names, letter by letter.'],
   },
   onward: {
     both: [
@@ -20,7 +20,7 @@ export default texts({
   },
   map: {
     title: {
-      plain: 'How it guesses the next letter of “{word}”',
+      plain: 'How it writes “{word}”',
       technical: 'The forward pass for “{word}”',
     },
     start: { plain: 'start', technical: 'BOS' },
@@ -44,14 +44,14 @@ export default texts({
     letters: {
       title: { plain: 'Read', technical: 'Tokens', both: 'Read: tokens' },
       says: {
-        plain: 'Letters become numbers. Click a letter to move to that place.',
+        plain: 'Letters become numbers. Click any letter.',
         technical: 'Each character becomes a token id. Click a token to choose its position.',
       },
     },
     embed: {
       title: { plain: 'Embed', technical: 'Embedding', both: 'Embedding' },
       says: {
-        plain: 'Each letter read so far becomes a row of {n_embd} numbers.',
+        plain: 'Each becomes a row of {n_embd} numbers.',
         technical: 'The rows of `wte` and `wpe` add up to {n_embd} numbers for each position so far.',
       },
     },

@@ -163,7 +163,7 @@ const identity = {
   caption: {
     plain: '',
     technical:
-      'emb = wte[token] + wpe[position], before the norm. Tables show at most the first 16 columns. Click a cell to open its number.',
+      'emb = wte[token] + wpe[position], before the norm. Of a wide table, only the first columns are shown. Click a cell to open its number.',
   } as Text,
 }
 

@@ -188,6 +188,7 @@ export default texts({
         technical:
           'Each row is one softmax: its cells are at least zero and sum to one. “·” is BOS. Hatched cells are later than the position that asks. Switch a head off, or pick a cell and take its key away, and see the next guess.',
       },
+      switches: 'Switches',
       allOff: 'switch all heads off',
       allOn: 'switch all heads on',
       hide: 'hide “{letter}” from head {h}',

@@ -80,7 +80,7 @@ export default texts({
       title: { plain: 'Measure', technical: 'Measure: loss' },
       says: {
         plain: 'How much each letter surprises it. The mean is the loss.',
-        technical: '−log p of each letter; a full bar is 6 nats.',
+        technical: '−log p of each letter, in nats.',
       },
     },
     trace: {
