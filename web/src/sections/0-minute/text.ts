@@ -45,14 +45,14 @@ export default texts({
       title: { plain: 'Read', technical: 'Tokens', both: 'Read: tokens' },
       says: {
         plain: 'Letters become numbers. Click any letter.',
-        technical: 'Each character becomes a token id. Click a token to choose its position.',
+        technical: 'Each character becomes a token id. Click one.',
       },
     },
     embed: {
       title: { plain: 'Embed', technical: 'Embedding', both: 'Embedding' },
       says: {
         plain: 'Each becomes a row of {n_embd} numbers.',
-        technical: 'The rows of `wte` and `wpe` add up to {n_embd} numbers for each position so far.',
+        technical: 'Rows of `wte` and `wpe` add up to {n_embd} numbers.',
       },
     },
     look: {
