@@ -137,7 +137,7 @@ class Case(NamedTuple):
 
 
 CASES = [
-    Case("arrival", 0, "The forward pass for “emma”"),
+    Case("arrival", 0, "Forward pass of “emma”"),
     Case("signal", 0, "One signal through all stages: “emma”", play="end"),
     Case("scale", 0, "4,192 and 175 billion on one scale", play="end"),
     Case("shuffle", 1, "The shuffle"),

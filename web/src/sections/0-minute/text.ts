@@ -21,7 +21,7 @@ export default texts({
   map: {
     title: {
       plain: 'How it writes “{word}”',
-      technical: 'The forward pass for “{word}”',
+      technical: 'Forward pass of “{word}”',
     },
     start: { plain: 'start', technical: 'BOS' },
     end: { plain: 'end', technical: 'BOS' },
