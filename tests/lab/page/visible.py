@@ -26,9 +26,12 @@ DRAWING = """(least) => {
   }
   for (const picture of [...pictures, ...editors]) note([picture])
   for (const part of main.querySelectorAll('figure *')) {
-    if (part.matches(not) || part.querySelector(not) || part.closest('details, figcaption, .prose')) continue
     const inside = numbers.filter((e) => part.contains(e))
     const drawn = pictures.filter((e) => part.contains(e))
+    // a heading inside a drawing, below its beginning, belongs to it
+    const first = drawn[0]?.getBoundingClientRect().top ?? -1
+    const above = [...part.querySelectorAll(not)].some((e) => !e.matches('h4') || e.getBoundingClientRect().top < first || first < 0)
+    if (part.matches(not) || above || part.closest('details, figcaption, .prose')) continue
     if (inside.length > 3 || drawn.length > 1) note([...inside, ...drawn])
   }
   return found.sort((a, b) => a[0] - b[0])[0] ?? null

@@ -209,7 +209,7 @@ export default texts({
     at: 'step {n} of {all}',
     start: 'nothing computed yet',
     made: 'in {function}, line {line}:',
-    begin: 'Press play or step: each step runs the program on to the next statement that computes something new.',
+    begin: 'Press play, or step through the statements.',
     recording: 'Recording the program…',
     attention: 'attention',
     mlp: 'MLP',
