@@ -30,7 +30,8 @@ DRAWING = """(least) => {
     const drawn = pictures.filter((e) => part.contains(e))
     // a heading inside a drawing, below its beginning, belongs to it
     const first = drawn[0]?.getBoundingClientRect().top ?? -1
-    const above = [...part.querySelectorAll(not)].some((e) => !e.matches('h4') || e.getBoundingClientRect().top < first || first < 0)
+    const above = [...part.querySelectorAll(not)].some(
+      (e) => !e.matches('h4') || first < 0 || e.getBoundingClientRect().top < first)
     if (part.matches(not) || above || part.closest('details, figcaption, .prose')) continue
     if (inside.length > 3 || drawn.length > 1) note([...inside, ...drawn])
   }
