@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import threading
@@ -32,7 +31,7 @@ from microgpt.system.hardware import processor
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # contains the browser helpers
 
-from lab.page.browser import FLAGS, SIZES, Visit
+from lab.page.browser import FLAGS, SIZES, Visit, installed
 from lab.page.motion import CASES, Mover, show
 from lab.page.playhead import BEATS
 
@@ -143,7 +142,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=50, help="the most ms of work that a frame may do")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the traces, for the browser's own tools")
     options = parser.parse_args()
-    path = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
+    path = installed()
     if not path:
         sys.exit("Chromium was not found (on Debian: apt-get install chromium)")
     with Server(Pages(), 0) as server, sync_playwright() as driver:

@@ -25,7 +25,7 @@ from microgpt.lab.server import Pages, Server
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # contains the browser helpers
 
-from lab.page.browser import FLAGS, Visit
+from lab.page.browser import FLAGS, Visit, installed
 
 SIZE = {"width": 1280, "height": 720}
 RATE = 2  # pictures per second of the tour: between two beats, only the slider moves
@@ -64,7 +64,7 @@ def main() -> None:
     ffmpeg = shutil.which("ffmpeg")
     if not ffmpeg:
         sys.exit("ffmpeg was not found (on Debian: apt-get install ffmpeg)")
-    path = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
+    path = installed()
     if not path:
         sys.exit("Chromium was not found (on Debian: apt-get install chromium)")
     command = [ffmpeg, "-loglevel", "error", "-y", "-f", "image2pipe", "-framerate", str(RATE), "-c:v", "png"]

@@ -10,7 +10,6 @@ slow machine leaves no frame out, and is saved as an animated WebP of less than 
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from microgpt.lab.server import Pages, Server
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))  # contains the browser helpers
 
-from lab.page.browser import FLAGS, Visit
+from lab.page.browser import FLAGS, Visit, installed
 from lab.page.motion import ARRIVAL, BLAME, HIKERS, SHUFFLE, SPOTLIGHT, Case, Mover, opened
 
 PICTURES = Path(__file__).parent / "pictures"
@@ -150,7 +149,7 @@ def take_screenshot(browser: Any, address: str, name: str, fragment: str) -> Non
 
 def main() -> None:
     names = sys.argv[1:]
-    path = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "google-chrome"))), None)
+    path = installed()
     if not path:
         sys.exit("Chromium was not found (on Debian: apt-get install chromium)")
     PICTURES.mkdir(exist_ok=True)

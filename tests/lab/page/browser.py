@@ -7,6 +7,7 @@ request or wrote an error to the console.
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,6 +27,7 @@ FLAGS = [
     "--no-sandbox",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the lightest first
 # The folders of the sections in their order
 FOLDERS = re.findall(
     r"import\('\./([\w-]+)/", (ROOT / "web" / "src" / "sections" / "index.ts").read_text(encoding="utf-8")
@@ -35,6 +37,11 @@ NAMES = [folder.partition("-")[2] for folder in FOLDERS]  # as in links
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
 PATIENCE = 180_000  # ms that a test waits at most, on a busy or slow machine
 LATER = ("assets/worker-", "pyodide/", "microgpt.zip", "kernel.wasm")  # the worker and the files that it loads
+
+
+def installed() -> str | None:
+    """Return the path of the first of BROWSERS that is installed."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 class CountingHandler(Handler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from microgpt.lab.server import SITE, Pages
 
 from lab.page.axe import AXE
 from lab.page.bench import Bench
-from lab.page.browser import FLAGS, ROOT, SIZES, CountingServer, Visit
+from lab.page.browser import FLAGS, ROOT, SIZES, CountingServer, Visit, installed
 from lab.page.motion import Clocked
 from lab.page.playhead import Head
 from lab.page.reader import Reader
@@ -38,8 +37,7 @@ def lab_server() -> Iterator[CountingServer]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser; skips if Chromium is not installed."""
-    browsers = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the lightest first
-    path = next(filter(None, map(shutil.which, browsers)), None)
+    path = installed()
     if not path:
         pytest.skip("no Chromium here (on Debian: apt-get install chromium)")
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install playwright")
