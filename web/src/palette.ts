@@ -18,6 +18,9 @@ export function partOf(path: string): Part {
 export const ink = (part: Part) => `var(--${part}-ink)`
 export const fill = (part: Part) => `var(--${part})`
 
+/** Return how opaque a cell is, from 0 to 1; `most` is the magnitude shown in full color. */
+export const shade = (x: number, most: number) => Math.min(1, Math.sqrt(Math.abs(x) / most)) * (x < 0 ? 0.75 : 1)
+
 /** Format a probability in percent: with one decimal, or two significant digits if it would round to zero. */
 export function percent(probability: number): string {
   const x = 100 * probability
